@@ -1,0 +1,77 @@
+"""`TensorBase`: the fields that interpreters keep on a tensor.
+
+`Tensor`, with all its methods, is built on top of the ops; what lies below it needs only this.
+Class attributes are the defaults, so that making a tensor sets one field, `value`, and no more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chainrule.core.location import Location
+    from chainrule.core.op import Op
+
+__all__ = ["TensorBase", "VersionCounter", "ViewOf"]
+
+
+class VersionCounter:
+    """Counts the in-place changes of one piece of memory; a tensor and its views share one."""
+
+    __slots__ = ("changed_at", "changed_by", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.changed_by = ""
+        self.changed_at: Location | None = None
+
+
+class ViewOf:
+    """How a view was made: its base, the ops from the base to it, and the base's version then."""
+
+    __slots__ = ("base", "ops", "version")
+
+    def __init__(self, base: Any, ops: tuple[Op, ...], version: int) -> None:
+        self.base = base
+        self.ops = ops
+        self.version = version
+
+
+class TensorBase:
+    """One value, and what the tape knows of it.
+
+    Attributes:
+        value: the NumPy array; under a trace, a symbol with the same `shape` and `dtype`.
+        tracked: whether gradients flow to it (`requires_grad`, without the checks).
+        node: the tape's record of the op that made it; None for a leaf. `grad_fn` is this, brought
+            up to date where the tensor is a view of something changed in place.
+        output_index: which output of that op it is.
+        counter: its version counter, made when it is first needed.
+        view_of: set where it shares the memory of another tensor.
+        tangents: forward mode's tangent of this value, by level.
+        inference: made under `inference_mode`, and so unknown to the tape for ever.
+    """
+
+    value: Any
+    tracked: bool = False
+    node: Any = None
+    output_index: int = 0
+    counter: VersionCounter | None = None
+    view_of: ViewOf | None = None
+    tangents: dict[int, Any] | None = None
+    inference: bool = False
+    hooks: Any = None
+
+    def version_counter(self) -> VersionCounter:
+        """The counter of this memory: the base's, for a view."""
+        if self.counter is None:
+            base = self.view_of.base if self.view_of is not None else None
+            self.counter = VersionCounter() if base is None else base.version_counter()
+        return self.counter
+
+    @property
+    def version(self) -> int:
+        """How often this memory was changed in place since it was made."""
+        if self.counter is None and self.view_of is None:
+            return 0
+        return self.version_counter().count

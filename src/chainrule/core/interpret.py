@@ -1,0 +1,170 @@
+"""`bind`, and the stack of interpreters: who carries an op out.
+
+An op says what it is; an *interpreter* says what happens when it is met. At the bottom of the stack
+is one that produces values: eager execution (NumPy, now) or a trace (a node of a graph). Above it
+stand those that watch: the tape remembers what `backward()` needs, forward mode pushes tangents
+along. Each one hands the op to the one below it and adds its own part:
+
+    bind(Mul(), x, y)  ->  tape  ->  eager  ->  np.multiply
+
+So no op, layer or optimizer knows who is looking. A stack is immutable; the current one is a
+context variable, so every thread (and every asynchronous task) has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from chainrule.core.base import TensorBase
+    from chainrule.core.op import Op
+    from chainrule.tensor import Tensor
+
+__all__ = [
+    "Base",
+    "Interpreter",
+    "Run",
+    "Stack",
+    "assign",
+    "bind",
+    "current_stack",
+    "enter",
+    "install",
+    "leave",
+    "lift",
+    "pushed",
+    "read",
+    "using",
+]
+
+Run = Callable[["Op", tuple["Tensor", ...]], Any]
+"""How one interpreter carries out an op: a tensor, or a tuple of them for an op of many outputs."""
+
+
+class Interpreter:
+    """One that watches ops go by. Subclasses say what they add to the one below."""
+
+    def over(self, below: Stack) -> Run:
+        """How to run an op, when `below` is what lies beneath this interpreter."""
+        raise NotImplementedError
+
+
+class Base(Interpreter):
+    """The bottom of a stack: where values come from."""
+
+    def lift(self, array: np.ndarray[Any, Any]) -> Tensor:
+        """A constant as a tensor of this interpreter."""
+        raise NotImplementedError
+
+    def assign(self, target: TensorBase, source: TensorBase) -> None:
+        """Put the value of `source` into `target`, in place: every view of it sees the change."""
+        raise NotImplementedError
+
+    def read(self, tensor: TensorBase) -> np.ndarray[Any, Any]:
+        """The numbers, for Python to look at (`.item()`, `.numpy()`, `if tensor:`)."""
+        raise NotImplementedError
+
+
+class Stack:
+    """An immutable pile of interpreters, the base first.
+
+    Attributes:
+        layers: the interpreters from the bottom up.
+        run: carries out an op, from the top.
+    """
+
+    __slots__ = ("_without", "base", "layers", "run")
+
+    def __init__(
+        self, base: Base, layers: tuple[Interpreter, ...] = (), below: Stack | None = None
+    ) -> None:
+        self.base = base
+        self.layers = layers
+        self._without: dict[type[Interpreter], Stack] = {}
+        if layers:
+            self.run: Run = layers[-1].over(below or Stack(base, layers[:-1]))
+        else:
+            self.run = base.over(self)
+
+    def push(self, interpreter: Interpreter) -> Stack:
+        """The same pile with one more on top."""
+        return Stack(self.base, (*self.layers, interpreter), below=self)
+
+    def without(self, kind: type[Interpreter]) -> Stack:
+        """The same pile with every interpreter of that kind taken out."""
+        found = self._without.get(kind)
+        if found is None:
+            kept = tuple(each for each in self.layers if not isinstance(each, kind))
+            found = self if len(kept) == len(self.layers) else Stack(self.base, kept)
+            self._without[kind] = found
+        return found
+
+    def has(self, kind: type[Interpreter]) -> bool:
+        """Whether an interpreter of that kind is in the pile."""
+        return any(isinstance(each, kind) for each in self.layers)
+
+
+_current: ContextVar[Stack] = ContextVar("chainrule_interpreters")
+
+
+def install(stack: Stack) -> None:
+    """Make `stack` the one that every thread starts with. Called once, when the package loads."""
+    global _current
+    _current = ContextVar("chainrule_interpreters", default=stack)
+
+
+def current_stack() -> Stack:
+    """The interpreters in force here and now."""
+    return _current.get()
+
+
+def bind(op: Op, *inputs: Tensor) -> Any:
+    """Hand an op and its inputs to whoever is interpreting."""
+    return _current.get().run(op, inputs)
+
+
+def lift(array: np.ndarray[Any, Any]) -> Tensor:
+    """A constant as a tensor of the current base interpreter."""
+    return _current.get().base.lift(array)
+
+
+def assign(target: TensorBase, source: TensorBase) -> None:
+    """Put the value of `source` into `target` in place; who interprets decides what that means."""
+    _current.get().base.assign(target, source)
+
+
+def read(tensor: TensorBase) -> np.ndarray[Any, Any]:
+    """The numbers of a tensor, for Python to look at; a trace refuses this at the user's line."""
+    return _current.get().base.read(tensor)
+
+
+def enter(stack: Stack) -> Token[Stack]:
+    """Interpret with `stack` from here on; `leave` with the token ends it. `using`, but lean."""
+    return _current.set(stack)
+
+
+def leave(token: Token[Stack]) -> None:
+    """End what `enter` began."""
+    _current.reset(token)
+
+
+@contextmanager
+def using(stack: Stack) -> Iterator[Stack]:
+    """Interpret with `stack` inside the block."""
+    token = _current.set(stack)
+    try:
+        yield stack
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def pushed(interpreter: Interpreter) -> Iterator[Stack]:
+    """Interpret with one more interpreter on top inside the block."""
+    with using(_current.get().push(interpreter)) as stack:
+        yield stack

@@ -1,0 +1,138 @@
+"""What an operation is: a value that holds everything about it.
+
+An op is a frozen dataclass. Its fields are its parameters (`dim`, `keepdim`, ...); its methods are
+everything that is known about it: the type rule, the NumPy reference, both derivatives, samples to
+test it with. Derivatives are written in ops on tensors, never in NumPy, so that whoever interprets
+can read them: the same text is run eagerly, recorded for a second derivative, traced, explained.
+
+Symbols, here and everywhere: `y` the output, `x_dot` the tangent of x, `y_bar` the cotangent of y.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import numpy as np
+
+from chainrule.core.location import user_location
+from chainrule.core.types import TensorType
+from chainrule.errors import OpError, ShapeError
+
+if TYPE_CHECKING:
+    from chainrule.tensor import Tensor
+
+__all__ = ["Array", "Bars", "Needs", "Op", "Sample", "Samples", "Saves", "registry"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Needs = tuple[bool, ...]
+"""Which inputs a cotangent is wanted for."""
+Bars = tuple["Tensor | None", ...]
+"""One cotangent (or None: it is zero, or not wanted) per input."""
+
+registry: dict[str, type[Op]] = {}
+"""Every concrete op by name. Tests, the derivative table and the compiler walk it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saves:
+    """What the derivative needs to see again: which inputs, and whether the output."""
+
+    inputs: tuple[int, ...] = ()
+    output: bool = False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One way to try an op: the op with its parameters, and inputs in float64 or integers.
+
+    Attributes:
+        op: the op.
+        inputs: the arrays it is applied to.
+        smooth: False where a finite difference may straddle a kink, so that only types and values
+            are compared.
+    """
+
+    op: Op
+    inputs: tuple[Array, ...]
+    smooth: bool = True
+
+
+Samples = Callable[..., Iterable[Sample]]
+
+
+def _no_samples(op: type[Any]) -> Iterable[Sample]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Op:
+    """One mathematical operation.
+
+    Subclasses say what is true of them; the families in `families.py` say it for whole groups.
+
+    Attributes:
+        name: the op's name in errors, graphs and the registry; the class name in snake case
+            unless given.
+        saves: what the derivative needs of inputs and output.
+        outputs: how many outputs; with more than one, `type_rule`, `reference`, `y` and `y_bar`
+            are tuples.
+        differentiable: whether the first output has a derivative at all.
+        aliases: whether the output may share the input's memory (a view).
+    """
+
+    name: ClassVar[str] = ""
+    saves: ClassVar[Saves] = Saves()
+    outputs: ClassVar[int] = 1
+    differentiable: ClassVar[bool] = True
+    aliases: ClassVar[bool] = False
+    samples: ClassVar[Callable[..., Iterable[Sample]]] = _no_samples
+    """`samples(cls)`: ways to try the op; every registry-driven test walks them."""
+
+    def __init_subclass__(cls, *, family: bool = False, **kwargs: Any) -> None:
+        """Name and register the op; `family=True` marks a base class that is none itself."""
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        if not family and cls.__module__.startswith("chainrule."):
+            registry[cls.name] = cls
+
+    # Declared as callables, so that each op can name its own operands in the signature.
+
+    type_rule: ClassVar[Callable[..., Any]]
+    """The output's `TensorType` (or a tuple) from the inputs'; a misfit raises `OpError`."""
+
+    reference: ClassVar[Callable[..., Any]]
+    """The result (or a tuple) in NumPy from the inputs' arrays: what the op means."""
+
+    vjp: ClassVar[Callable[..., Bars]]
+    """`vjp(y_bar, y, *inputs, needs=...)`: pull the cotangent back, `x_bar = y_bar · dy/dx`, for
+    each input wanted. What is not named in `saves` arrives as its `TensorType`."""
+
+    jvp: ClassVar[Callable[..., Any]]
+    """`jvp(y, inputs, tangents)`: push tangents forward, `y_dot = dy/dx · x_dot`, summed over the
+    inputs; a tangent that is None is zero."""
+
+    def saves_for(self, needs: Needs) -> Saves:
+        """What to keep until the backward pass, when only some cotangents are wanted."""
+        return self.saves
+
+    def fail(
+        self,
+        problem: str,
+        *,
+        cure: str = "",
+        error: type[OpError] = ShapeError,
+        types: Iterable[TensorType] = (),
+    ) -> NoReturn:
+        """Raise a typed error that names the op, the types and the user's line."""
+        location = user_location()
+        raise error(
+            f"{self.name}: {problem}",
+            cure=cure,
+            location=str(location) if location else "",
+            op=self.name,
+            types=tuple(types),
+        )

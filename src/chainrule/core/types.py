@@ -1,0 +1,62 @@
+"""`TensorType`: shape and dtype, all that a type rule, an error message or a graph needs to know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chainrule.core.dtypes import DType
+
+__all__ = ["TensorType", "broadcast_shapes_or_none"]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """What a tensor is, without its values.
+
+    >>> from chainrule.core.dtypes import float32
+    >>> TensorType((32, 784), float32)
+    f32[32,784]
+    """
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its elements."""
+        return self.size * self.dtype.itemsize
+
+    def __repr__(self) -> str:
+        return f"{self.dtype.short}[{','.join(map(str, self.shape))}]"
+
+
+def broadcast_shapes_or_none(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
+    """The shape that all `shapes` broadcast to, or None where they do not fit.
+
+    Aligned at the right, two sizes fit when they are equal or one of them is 1.
+
+    >>> broadcast_shapes_or_none([(3, 1), (4,)])
+    (3, 4)
+    """
+    ndim = max((len(shape) for shape in shapes), default=0)
+    result = [1] * ndim
+    for shape in shapes:
+        for axis, size in enumerate(shape, ndim - len(shape)):
+            if size == 1 or size == result[axis]:
+                continue
+            if result[axis] != 1:
+                return None
+            result[axis] = size
+    return tuple(result)

@@ -1,0 +1,150 @@
+"""The NumPy interpreter: carries an op out, now. The bottom of the stack unless something traces."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from typing import Any
+
+import numpy as np
+
+from chainrule.autograd.tape import Tape
+from chainrule.core.base import TensorBase, ViewOf
+from chainrule.core.coarse import CoarseOp
+from chainrule.core.dtypes import from_numpy_dtype
+from chainrule.core.interpret import Base, Run, Stack, enter, install, leave
+from chainrule.core.location import user_location
+from chainrule.core.op import Array, Op
+from chainrule.core.types import TensorType
+from chainrule.errors import ChainruleError, DTypeError, OpError, ShapeError
+from chainrule.tensor import Tensor
+
+__all__ = ["Eager"]
+
+
+class _Quiet(threading.local):
+    """Runs NumPy without its floating-point warnings: 1/0 is inf here, as everywhere in this field.
+
+    Entering `np.errstate` for every op costs more than most small ops; a context in which it was
+    set once costs a tenth of that, and leaves the user's own settings alone.
+    """
+
+    def __init__(self) -> None:
+        context = contextvars.copy_context()
+        context.run(lambda: np.seterr(all="ignore"))
+        self.run = context.run
+
+
+_quiet = _Quiet()
+
+
+class Eager(Base):
+    """Values are NumPy arrays; an op is its reference."""
+
+    def over(self, below: Stack) -> Run:
+        """Run the reference (of a coarse op: its body) and wrap what it gives."""
+
+        def run(op: Op, inputs: tuple[Any, ...]) -> Any:
+            if isinstance(op, CoarseOp):
+                return _run_body(op, inputs, below)
+            try:
+                result = _quiet.run(op.reference, *[x.value for x in inputs])
+            except (ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
+                raise _explain(op, inputs, error) from None
+            if op.outputs > 1:
+                return tuple([_wrap(each) for each in result])
+            y = _wrap(result)
+            if op.aliases:
+                _link(op, inputs[0], y)
+            return y
+
+        return run
+
+    def lift(self, array: Array) -> Tensor:
+        """The array as a tensor that shares its memory."""
+        return _wrap(array)
+
+    def assign(self, target: TensorBase, source: TensorBase) -> None:
+        """Write through the memory, so that every view sees it."""
+        value = target.value
+        given, kept = from_numpy_dtype(source.value.dtype), from_numpy_dtype(value.dtype)
+        location = str(user_location() or "")
+        if given.category > kept.category:
+            raise DTypeError(
+                f"in-place: a {given.short} result can't be written into a {kept.short} tensor",
+                cure="use the out-of-place form, or convert with .to(dtype)",
+                location=location,
+            )
+        if not value.flags.writeable:
+            raise OpError(
+                "in-place: this memory can't be written to (an expanded or read-only array)",
+                cure=".clone() it first",
+                location=location,
+            )
+        try:
+            np.copyto(value, source.value, casting="unsafe")
+        except ValueError:
+            raise ShapeError(
+                f"in-place: a result of shape {list(source.value.shape)} does not fit into a "
+                f"tensor of shape {list(value.shape)}",
+                cure="the tensor written to must already have the broadcast shape",
+                location=location,
+            ) from None
+
+    def read(self, tensor: TensorBase) -> Array:
+        """The memory itself."""
+        return tensor.value
+
+
+def _wrap(result: Any) -> Tensor:
+    y = Tensor.__new__(Tensor)
+    y.value = result if type(result) is np.ndarray else np.asarray(result)
+    return y
+
+
+def _link(op: Op, x: Any, y: Any) -> None:
+    """Note that y is a view of x, if it is: reshape, for one, copies where it has to."""
+    root = x.value if x.value.base is None else x.value.base
+    if y.value.base is not root and y.value is not x.value:
+        return
+    if x.view_of is None:
+        y.view_of = ViewOf(x, (op,), x.version)
+    else:
+        y.view_of = ViewOf(x.view_of.base, (*x.view_of.ops, op), x.version)
+
+
+def _run_body(op: CoarseOp, inputs: tuple[Any, ...], eager: Stack) -> Any:
+    """A coarse op is its body in fine ops, run with nobody watching."""
+    op.type_rule(*[type_of(x) for x in inputs])
+    token = enter(eager)
+    try:
+        y, residuals = op.forward(*[x.detach() for x in inputs])
+    finally:
+        leave(token)
+    return (y, *residuals) if op.outputs > 1 else y
+
+
+def type_of(x: TensorBase) -> TensorType:
+    """The type of a tensor's value."""
+    return TensorType(x.value.shape, from_numpy_dtype(x.value.dtype))
+
+
+def _explain(op: Op, inputs: tuple[Any, ...], error: Exception) -> ChainruleError:
+    """What went wrong, in the words of the op's type rule if it has any to say."""
+    if isinstance(error, ChainruleError):
+        return error
+    types = [type_of(x) for x in inputs]
+    try:
+        op.type_rule(*types)
+    except ChainruleError as better:
+        return better
+    return OpError(
+        f"{op.name}({', '.join(map(str, types))}): {error}",
+        location=str(user_location() or ""),
+        op=op.name,
+        types=tuple(types),
+    )
+
+
+_eager = Stack(Eager())
+install(_eager.push(Tape()))

@@ -1,0 +1,128 @@
+"""Comparisons and selection: >, ==, where. Comparisons have no derivative; selection passes it on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.core.dtypes import bool_
+from chainrule.core.families import Elementwise, Predicate
+from chainrule.core.interpret import bind
+from chainrule.core.op import Array, Sample
+from chainrule.core.samples import binary_samples, spread, unary_samples
+from chainrule.core.types import TensorType, broadcast_shapes_or_none
+from chainrule.ops.promotion import cast, pair, promote
+
+if TYPE_CHECKING:
+    from chainrule.tensor import Tensor
+
+__all__ = ["eq", "gt", "logical_not", "lt", "where"]
+
+
+class Comparison(Predicate, family=True):
+    """a compared with b, as a bool."""
+
+    operands = ("a", "b")
+    samples = binary_samples(low=-3, high=3)
+
+
+class Gt(Comparison):
+    """y = [a > b]"""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        """`np.greater`."""
+        return np.greater(a, b)
+
+
+def gt(input: Tensor, other: Tensor | float) -> Tensor:
+    """Where `input > other`, as a bool tensor."""
+    return bind(Gt(), *pair(input, other))
+
+
+class Lt(Comparison):
+    """y = [a < b]"""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        """`np.less`."""
+        return np.less(a, b)
+
+
+def lt(input: Tensor, other: Tensor | float) -> Tensor:
+    """Where `input < other`, as a bool tensor."""
+    return bind(Lt(), *pair(input, other))
+
+
+class Eq(Comparison):
+    """y = [a = b]"""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        """`np.equal`."""
+        return np.equal(a, b)
+
+
+def eq(input: Tensor, other: Tensor | float) -> Tensor:
+    """Where the two are equal, as a bool tensor."""
+    return bind(Eq(), *pair(input, other))
+
+
+class LogicalNot(Predicate):
+    """y = [x = 0]"""
+
+    samples = unary_samples(low=-3, high=3)
+
+    def reference(self, x: Array) -> Array:
+        """`np.logical_not`."""
+        return np.logical_not(x)
+
+
+def logical_not(input: Tensor) -> Tensor:
+    """True where an element is zero or false."""
+    return bind(LogicalNot(), input)
+
+
+class Where(Elementwise):
+    r"""y = a where the condition holds, else b.    a_bar = y_bar where it holds, else 0"""
+
+    operands = ("condition", "a", "b")
+
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """Same shapes, and all three broadcast."""
+        for c, a, b in (((4,), (4,), (4,)), ((2, 1), (3,), ()), ((), (2,), (2, 2))):
+            condition = np.arange(int(np.prod(c))).reshape(c) % 2 == 0
+            yield Sample(op(), (condition, spread(a, -3, 3), spread(b, -3, 3, seed=1)))
+
+    def type_rule(self, condition: TensorType, a: TensorType, b: TensorType) -> TensorType:
+        """The broadcast shape; the dtype of a and b, which agree."""
+        if condition.dtype is not bool_:
+            self.fail(
+                f"the condition is {condition}, not bool",
+                cure="compare it with something, or .bool() it",
+                types=[condition, a, b],
+            )
+        values = super().type_rule(a, b)
+        shape = broadcast_shapes_or_none([condition.shape, values.shape])
+        if shape is None:
+            self.fail(f"shapes do not broadcast: {condition}, {a} and {b}", types=[condition, a, b])
+        return TensorType(shape, values.dtype)
+
+    def reference(self, condition: Array, a: Array, b: Array) -> Array:
+        """`np.where`."""
+        return np.where(condition, a, b)
+
+    def partial_a(self, condition: Tensor) -> Tensor:
+        """The condition: a mask."""
+        return condition
+
+    def partial_b(self, condition: Tensor) -> Tensor:
+        """Its negation: a mask."""
+        return ~condition
+
+
+def where(condition: Tensor, input: Tensor | float, other: Tensor | float) -> Tensor:
+    """`input` where the condition holds, else `other`, broadcast."""
+    a, b = pair(input, other)
+    (flag,) = promote(condition)
+    return bind(Where(), cast(flag, bool_), a, b)

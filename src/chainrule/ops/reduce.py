@@ -1,0 +1,157 @@
+"""Reductions: sums, means, extrema and kin, along some dimensions or all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.core.axes import Dims, all_dims
+from chainrule.core.dtypes import DType, int64
+from chainrule.core.families import LinearOp
+from chainrule.core.interpret import bind
+from chainrule.core.op import Array, Bars, Needs, Op, Sample
+from chainrule.core.samples import spread
+from chainrule.core.types import TensorType
+from chainrule.ops.promotion import cast, promote
+
+if TYPE_CHECKING:
+    from chainrule.tensor import Tensor
+
+__all__ = ["sum", "sum_to_size"]
+
+
+def reduced_shape(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
+    """The shape after reducing `dims`: each becomes 1, or goes."""
+    if keepdim:
+        return tuple(1 if axis in dims else size for axis, size in enumerate(shape))
+    return tuple(size for axis, size in enumerate(shape) if axis not in dims)
+
+
+def reduction_samples(low: float = -3, high: float = 3) -> Any:
+    """Samples for an op with the fields `dims` and `keepdim`."""
+
+    def make(op: type[Any]) -> Iterator[Sample]:
+        for dims, keepdim, shape in (
+            ((0,), False, (4,)),
+            ((0, 1), False, (2, 3)),
+            ((1,), True, (2, 3)),
+            ((0, 2), False, (2, 3, 2)),
+            ((), False, ()),
+        ):
+            yield Sample(op(dims, keepdim), (spread(shape, low, high, seed=len(shape)),))
+
+    return make
+
+
+def restore_dims(tensor: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+    """Put back the dimensions that a reduction took away, with size 1."""
+    if keepdim:
+        return tensor
+    shape = list(tensor.shape)
+    for dim in dims:
+        shape.insert(dim, 1)
+    return tensor.reshape(shape)
+
+
+@dataclass(frozen=True)
+class Reduction(Op, family=True):
+    """An op that reduces some dimensions.
+
+    Attributes:
+        dims: which, sorted, counted from the left.
+        keepdim: keep each as a dimension of size 1.
+    """
+
+    dims: tuple[int, ...]
+    keepdim: bool = False
+
+    def type_rule(self, x: TensorType) -> TensorType:
+        """The reduced shape, the same dtype."""
+        return TensorType(reduced_shape(x.shape, self.dims, self.keepdim), x.dtype)
+
+
+class Sum(Reduction, LinearOp):
+    r"""y = Σ x over some dimensions.    x_bar = y_bar, spread back over them"""
+
+    samples = reduction_samples()
+
+    def reference(self, x: Array) -> Array:
+        """`np.sum`, in the dtype of x."""
+        return np.add.reduce(x, axis=self.dims, dtype=x.dtype, keepdims=self.keepdim)
+
+    def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
+        """The cotangent, expanded to the shape of x."""
+        return (restore_dims(y_bar, self.dims, self.keepdim).expand(x.shape),)
+
+
+def sum(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """The sum over `dim`, or over everything. Integers and bools sum to int64.
+
+    >>> import chainrule
+    >>> chainrule.sum(chainrule.ones(2, 3), dim=1)
+    tensor([3., 3.])
+    """
+    (tensor,) = promote(input)
+    if dtype is None and not tensor.dtype.is_floating_point:
+        dtype = int64
+    tensor = tensor if dtype is None else cast(tensor, dtype)
+    return bind(Sum(all_dims("sum", dim, tensor.ndim), keepdim), tensor)
+
+
+@dataclass(frozen=True)
+class SumTo(LinearOp):
+    r"""y = x summed over the axes along which `shape` was broadcast: what un-broadcasts a cotangent.
+
+    Attributes:
+        shape: a shape that broadcasts to the input's.
+    """
+
+    shape: tuple[int, ...]
+
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """A leading axis, an inner axis, both, none."""
+        for shape, target in (((2, 3), (3,)), ((2, 3), (2, 1)), ((4, 2, 3), (1, 1)), ((3,), (3,))):
+            yield Sample(op(target), (spread(shape, -3, 3),))
+
+    def type_rule(self, x: TensorType) -> TensorType:
+        """`shape`, if it broadcasts to the input's."""
+        extra = x.ndim - len(self.shape)
+        if extra < 0 or any(
+            size not in (1, given) for size, given in zip(self.shape, x.shape[extra:], strict=True)
+        ):
+            self.fail(
+                f"{x} can't be summed to {list(self.shape)}",
+                cure="the target must broadcast to the input's shape",
+                types=[x],
+            )
+        return TensorType(self.shape, x.dtype)
+
+    def reference(self, x: Array) -> Array:
+        """`np.sum` over the broadcast axes."""
+        extra = x.ndim - len(self.shape)
+        kept = tuple(
+            axis + extra
+            for axis, size in enumerate(self.shape)
+            if size == 1 and x.shape[axis + extra] != 1
+        )
+        return np.add.reduce(
+            x, axis=tuple(range(extra)) + kept, dtype=x.dtype, keepdims=True
+        ).reshape(self.shape)
+
+    def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
+        """The cotangent, expanded."""
+        return (y_bar.expand(x.shape),)
+
+
+def sum_to_size(input: Tensor, *size: int | tuple[int, ...]) -> Tensor:
+    """The tensor summed to a shape that broadcasts to its own; itself if that is its shape."""
+    shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+    if input.value.shape == shape:
+        return input
+    return bind(SumTo(tuple(shape)), input)  # type: ignore[arg-type]

@@ -1,0 +1,45 @@
+"""What every test may ask for, and what happens around each of them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+import chainrule
+
+# The same examples on every run and every machine, unless somebody goes looking for new ones with
+# HYPOTHESIS_PROFILE=explore.
+settings.register_profile(
+    "ci",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def _same_random_numbers_in_every_test() -> None:
+    chainrule.manual_seed(0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random inputs, the same on every run."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data sets, `mnist/train-images-idx3-ubyte.gz` and so on."""
+    value = os.environ.get("CHAINRULE_DATA", "")
+    if not value:
+        pytest.skip("needs real data: set CHAINRULE_DATA to a folder with mnist/ in it")
+    folder = Path(value)
+    if not folder.is_dir():
+        pytest.fail(f"CHAINRULE_DATA={value} is not a folder")
+    return folder
