@@ -20,7 +20,7 @@ PARITY := $(VENV)/.installed-parity
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help mnist test parity unit lint types rooms format bench clean
+.PHONY: help mnist test parity unit lint types rooms format stubs bench clean
 
 ##@ Use
 
@@ -42,6 +42,7 @@ lint: $(DEV) ## Lint, and check the formatting
 	@$(RUN) ruff format --check .
 
 types: $(DEV) ## Check the types, strictly
+	@$(BIN)/python tools/write_stubs.py --check
 	@$(RUN) pyright --pythonpath $(BIN)/python
 
 rooms: $(DEV) ## Check that every module imports only the floors below it
@@ -50,6 +51,9 @@ rooms: $(DEV) ## Check that every module imports only the floors below it
 format: $(DEV) ## Format the code, and mend what the linter can mend
 	@$(RUN) ruff check --fix-only --quiet .
 	@$(RUN) ruff format .
+
+stubs: $(DEV) ## Write down for type checkers which ops are methods of Tensor
+	@$(BIN)/python tools/write_stubs.py
 
 bench: $(PARITY) ## Measure against PyTorch, on this machine
 	@for script in benchmarks/[a-z]*.py; do \

@@ -1,21 +1,20 @@
-"""The NumPy interpreter: carries an op out, now. The bottom of the stack unless something traces."""
+"""The NumPy interpreter: carries an op out, now. The bottom of the stack unless one traces."""
 
 from __future__ import annotations
 
 import contextvars
 import threading
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from chainrule.autograd.tape import Tape
 from chainrule.core.base import TensorBase, ViewOf
 from chainrule.core.coarse import CoarseOp
-from chainrule.core.dtypes import from_numpy_dtype
 from chainrule.core.interpret import Base, Run, Stack, enter, install, leave
 from chainrule.core.location import user_location
 from chainrule.core.op import Array, Op
-from chainrule.core.types import TensorType
+from chainrule.core.types import type_of
 from chainrule.errors import ChainruleError, DTypeError, OpError, ShapeError
 from chainrule.tensor import Tensor
 
@@ -43,6 +42,7 @@ class Eager(Base):
 
     def over(self, below: Stack) -> Run:
         """Run the reference (of a coarse op: its body) and wrap what it gives."""
+        new, array_type = Tensor.__new__, np.ndarray  # every op passes here: look them up once
 
         def run(op: Op, inputs: tuple[Any, ...]) -> Any:
             if isinstance(op, CoarseOp):
@@ -53,47 +53,52 @@ class Eager(Base):
                 raise _explain(op, inputs, error) from None
             if op.outputs > 1:
                 return tuple([_wrap(each) for each in result])
-            y = _wrap(result)
+            y = new(Tensor)
+            y.value = result if type(result) is array_type else np.asarray(result)
             if op.aliases:
                 _link(op, inputs[0], y)
             return y
 
         return run
 
-    def lift(self, array: Array) -> Tensor:
+    def lift(self, value: Any) -> Tensor:
         """The array as a tensor that shares its memory."""
-        return _wrap(array)
+        return _wrap(value)
 
     def assign(self, target: TensorBase, source: TensorBase) -> None:
         """Write through the memory, so that every view sees it."""
-        value = target.value
-        given, kept = from_numpy_dtype(source.value.dtype), from_numpy_dtype(value.dtype)
-        location = str(user_location() or "")
-        if given.category > kept.category:
-            raise DTypeError(
-                f"in-place: a {given.short} result can't be written into a {kept.short} tensor",
-                cure="use the out-of-place form, or convert with .to(dtype)",
-                location=location,
+        value, new = target.value, source.value
+        if new.dtype is not value.dtype and type_of(new).dtype.category > (
+            type_of(value).dtype.category
+        ):
+            _refuse(
+                DTypeError,
+                f"a {type_of(new)} result can't be written into a {type_of(value)} tensor",
+                "use the out-of-place form, or convert with .to(dtype)",
             )
         if not value.flags.writeable:
-            raise OpError(
-                "in-place: this memory can't be written to (an expanded or read-only array)",
-                cure=".clone() it first",
-                location=location,
+            _refuse(
+                OpError,
+                "this memory can't be written to (an expanded or read-only array)",
+                ".clone() it first",
             )
         try:
-            np.copyto(value, source.value, casting="unsafe")
+            np.copyto(value, new, casting="unsafe")
         except ValueError:
-            raise ShapeError(
-                f"in-place: a result of shape {list(source.value.shape)} does not fit into a "
-                f"tensor of shape {list(value.shape)}",
-                cure="the tensor written to must already have the broadcast shape",
-                location=location,
-            ) from None
+            _refuse(
+                ShapeError,
+                f"a {type_of(new)} result does not fit into a {type_of(value)} tensor",
+                "the tensor written to must already have the broadcast shape",
+            )
 
     def read(self, tensor: TensorBase) -> Array:
         """The memory itself."""
         return tensor.value
+
+
+def _refuse(error: type[OpError], problem: str, cure: str) -> NoReturn:
+    """Refuse an in-place change."""
+    raise error(f"in-place: {problem}", cure=cure, location=str(user_location() or ""))
 
 
 def _wrap(result: Any) -> Tensor:
@@ -115,7 +120,7 @@ def _link(op: Op, x: Any, y: Any) -> None:
 
 def _run_body(op: CoarseOp, inputs: tuple[Any, ...], eager: Stack) -> Any:
     """A coarse op is its body in fine ops, run with nobody watching."""
-    op.type_rule(*[type_of(x) for x in inputs])
+    op.type_rule(*[type_of(x.value) for x in inputs])
     token = enter(eager)
     try:
         y, residuals = op.forward(*[x.detach() for x in inputs])
@@ -124,16 +129,11 @@ def _run_body(op: CoarseOp, inputs: tuple[Any, ...], eager: Stack) -> Any:
     return (y, *residuals) if op.outputs > 1 else y
 
 
-def type_of(x: TensorBase) -> TensorType:
-    """The type of a tensor's value."""
-    return TensorType(x.value.shape, from_numpy_dtype(x.value.dtype))
-
-
 def _explain(op: Op, inputs: tuple[Any, ...], error: Exception) -> ChainruleError:
     """What went wrong, in the words of the op's type rule if it has any to say."""
     if isinstance(error, ChainruleError):
         return error
-    types = [type_of(x) for x in inputs]
+    types = [type_of(x.value) for x in inputs]
     try:
         op.type_rule(*types)
     except ChainruleError as better:

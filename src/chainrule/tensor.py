@@ -233,21 +233,14 @@ class Tensor(TensorMethods):
             if create_graph:
                 self.grad = known + bar
             else:
-                known.put_(known.detach() + bar, "accumulate_grad")
+                put(known, known + bar, "backward")
             return
         if not create_graph:
             array = bar.value
             if bar.view_of is not None or id(array) in shared:
-                bar = bar.detach().clone()
+                bar = bar.clone()
             shared.add(id(array))
         self.grad = bar
-
-    def run_hooks(self, bar: Tensor) -> Tensor:
-        """The cotangent after this leaf's hooks have seen, and perhaps changed, it."""
-        for hook in list((self.hooks or {}).values()):
-            changed = hook(bar)
-            bar = bar if changed is None else changed
-        return bar
 
     # -- operators ----------------------------------------------------------------------------
 

@@ -11,17 +11,25 @@ import heapq
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from chainrule.autograd.hooks import (
+    run_output_hooks,
+    run_post_hooks,
+    run_pre_hooks,
+    run_tensor_hooks,
+)
 from chainrule.autograd.tape import Node, Tape, refresh_view
 from chainrule.core.base import TensorBase
 from chainrule.core.coarse import CoarseOp
-from chainrule.core.interpret import current_stack, enter, leave
+from chainrule.core.interpret import Stack, current_stack, enter, leave, lift
 from chainrule.core.location import user_location
 from chainrule.errors import AutogradError, ShapeError
 
 __all__ = ["backward", "grad"]
 
-Arrivals = dict[Any, list[Any]]
-"""Cotangents that have arrived, by node (a list per output) or leaf tensor (a list of one)."""
+Found = Callable[[Any, int, Any], None]
+"""Told of a cotangent that is complete: the node or leaf, which output, the cotangent."""
 
 
 def backward(
@@ -44,11 +52,13 @@ def backward(
     roots = _roots(tensors, grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     wanted = None if inputs is None else {id(x) for x in inputs}
-    leaves = _walk(roots, keep, create_graph, _only_towards(roots, inputs))
-    shared: set[int] = {id(bar.value) for _, bar in roots}
-    for leaf, bar in leaves:
+    shared = {id(y_bar.value) for _, y_bar in roots}
+
+    def accumulate(leaf: Any, _: int, bar: Any) -> None:
         if wanted is None or id(leaf) in wanted:
             leaf.accumulate_grad(bar, shared, create_graph)
+
+    _walk(roots, keep, create_graph, _only_towards(roots, inputs), at_leaf=accumulate)
 
 
 def grad(
@@ -92,8 +102,8 @@ def grad(
         if (id(where), index) in captures:
             found[id(where), index] = bar
 
-    for leaf, bar in _walk(roots, keep, create_graph, _only_towards(roots, targets), capture):
-        capture(leaf, 0, bar)
+    useful = _only_towards(roots, targets)
+    _walk(roots, keep, create_graph, useful, at_leaf=capture, at_node=capture)
     results: list[Any] = []
     for index, x in enumerate(targets):
         result = found.get((id(x.node or x), x.output_index))
@@ -135,13 +145,14 @@ def _root(y: Any, y_bar: Any) -> tuple[Any, Any]:
             location=str(user_location() or ""),
         )
     if y_bar is None:
-        if y.numel() != 1:
+        if y.value.shape and y.numel() != 1:
             raise AutogradError(
                 f"backward: a gradient can be made up for a scalar only, not for {y.type}",
                 cure="reduce it with .sum() or .mean(), or pass gradient=",
                 location=str(user_location() or ""),
             )
-        return y, y.detach().ones_like()
+        one = np.array(1, y.value.dtype)  # a scalar's dimensions, if it has any, are all 1
+        return y, lift(one if not y.value.shape else one.reshape(y.value.shape))
     if y_bar.shape != y.shape:
         raise ShapeError(
             f"backward: the cotangent is {y_bar.type}, the output {y.type}",
@@ -174,97 +185,95 @@ def _walk(
     roots: list[tuple[Any, Any]],
     retain_graph: bool,
     create_graph: bool,
-    useful: set[int] | None = None,
-    capture: Callable[[Any, int, Any], None] | None = None,
-) -> list[tuple[Any, Any]]:
-    """Pull the roots' cotangents back; the leaves reached, each with the sum of its cotangents."""
-    arrivals: Arrivals = {}
+    useful: set[int] | None,
+    *,
+    at_leaf: Found,
+    at_node: Found | None = None,
+) -> None:
+    """Pull the roots' cotangents back, and report what arrives at leaves (and nodes).
+
+    Args:
+        roots: outputs, each with its cotangent.
+        retain_graph: leave what the nodes saved where it is.
+        create_graph: record while walking.
+        useful: the ids of the only nodes and leaves to visit; None means all.
+        at_leaf: told of each leaf's gradient, once it is complete.
+        at_node: told of each node's cotangents, likewise.
+    """
+    arrivals: dict[Any, Any] = {}  # by node or leaf: its cotangent, or a list of them by output
     heap: list[tuple[int, Node]] = []
     leaves: list[Any] = []
 
     def arrive(where: Any, index: int, bar: Any) -> None:
         if useful is not None and id(where) not in useful:
             return
-        slots = arrivals.get(where)
-        if slots is None:
-            if isinstance(where, Node):
-                heapq.heappush(heap, (-where.sequence, where))
-                slots = [None] * where.op.outputs
-            else:
+        known = arrivals.get(where)
+        if known is None:
+            if where.tracked_leaf:
                 leaves.append(where)
-                slots = [None]
-            arrivals[where] = slots
-        known = slots[index]
-        slots[index] = bar if known is None else known + bar
+            else:
+                heapq.heappush(heap, (-where.sequence, where))
+                if where.op.outputs > 1:
+                    bars = arrivals[where] = [None] * where.op.outputs
+                    bars[index] = bar
+                    return
+            arrivals[where] = bar
+        elif type(known) is list:
+            known[index] = bar if known[index] is None else known[index] + bar
+        else:
+            arrivals[where] = known + bar
 
-    stack = current_stack()
-    token = enter(
-        stack
-        if create_graph and stack.has(Tape)
-        else stack.push(Tape())
-        if create_graph
-        else stack.without(Tape)
-    )
+    token = enter(_recording(create_graph))
     try:
         for y, y_bar in roots:
             arrive(y.node or y, y.output_index, y_bar)
         while heap:
             node = heapq.heappop(heap)[1]
-            y_bars = _through_hooks(node, arrivals.pop(node))
-            if capture is not None:
-                for index, y_bar in enumerate(y_bars):
-                    if y_bar is not None:
-                        capture(node, index, y_bar)
-            if useful is not None and not _leads_on(node, useful):
-                continue
-            for edge, x_bar in zip(node.edges, _pull_back(node, y_bars, create_graph), strict=True):
+            y_bar = arrivals.pop(node)
+            if node.hooked:
+                y_bar = run_output_hooks(node, y_bar)
+            if at_node is not None:
+                for index, each in enumerate(y_bar if type(y_bar) is list else (y_bar,)):
+                    if each is not None:
+                        at_node(node, index, each)
+                if not _leads_on(node, useful):
+                    continue
+            for edge, x_bar in zip(node.edges, _pull_back(node, y_bar, create_graph), strict=True):
                 if edge is not None and x_bar is not None:
                     arrive(edge[0], edge[1], x_bar)
             if not retain_graph:
                 node.free()
-        return [(leaf, leaf.run_hooks(arrivals[leaf][0])) for leaf in leaves]
+        for leaf in leaves:
+            bar = arrivals[leaf]
+            at_leaf(leaf, 0, run_tensor_hooks(leaf.hooks, bar) if leaf.hooks else bar)
     finally:
         leave(token)
 
 
-def _leads_on(node: Node, useful: set[int]) -> bool:
-    return any(edge is not None and id(edge[0]) in useful for edge in node.edges)
+def _recording(record: bool) -> Stack:
+    """The current interpreters, with or without the tape."""
+    stack = current_stack()
+    if not record:
+        return stack.without(Tape)
+    return stack if stack.has(Tape) else stack.push(Tape())
 
 
-def _pull_back(node: Node, y_bars: list[Any], create_graph: bool) -> Any:
+def _leads_on(node: Node, useful: set[int] | None) -> bool:
+    return useful is None or any(edge and id(edge[0]) in useful for edge in node.edges)
+
+
+def _pull_back(node: Node, y_bar: Any, create_graph: bool) -> Any:
     """The cotangents of a node's inputs from those of its outputs."""
+    if node.pre_hooks:
+        y_bar = run_pre_hooks(node.pre_hooks, y_bar)
     y, inputs = node.unpack()
     op = node.op
     if op.outputs == 1:
-        y_bar = y_bars[0]
+        x_bars = op.vjp(y_bar, y, *inputs, needs=node.needs)
+    elif isinstance(op, CoarseOp) and y_bar[0] is None:
+        x_bars = (None,) * len(node.edges)  # only residuals were used, and these have no derivative
     else:
         if isinstance(op, CoarseOp) and create_graph and not op.constant_residuals:
             y = (y[0], *op.forward(*inputs)[1])  # so that the residuals have derivatives too
-        y_bar = tuple(y_bars)
-        if y_bar[0] is None and isinstance(op, CoarseOp):
-            return (None,) * len(node.edges)
-    x_bars = op.vjp(y_bar, y, *inputs, needs=node.needs())
-    if node.post_hooks:
-        for hook in list(node.post_hooks.values()):
-            x_bars = hook(x_bars, y_bars) or x_bars
-    return x_bars
-
-
-def _through_hooks(node: Node, y_bars: list[Any]) -> list[Any]:
-    """Let tensor hooks and node hooks see, and change, the cotangents of a node's outputs."""
-    if node.output_hooks:
-        for index, hooks in node.output_hooks.items():
-            for hook in list(hooks.values()):
-                if y_bars[index] is not None:
-                    changed = hook(y_bars[index])
-                    y_bars[index] = y_bars[index] if changed is None else changed
-    if node.pre_hooks:
-        for hook in list(node.pre_hooks.values()):
-            changed = hook(tuple(y_bars))
-            y_bars = y_bars if changed is None else list(changed)
-    if node.retained:
-        for index, reference in node.retained.items():
-            tensor = reference()
-            if tensor is not None and y_bars[index] is not None:
-                tensor.grad = y_bars[index]
-    return y_bars
+        x_bars = op.vjp(tuple(y_bar), y, *inputs, needs=node.needs)
+    return run_post_hooks(node.post_hooks, x_bars, y_bar) if node.post_hooks else x_bars

@@ -1,8 +1,8 @@
 """The tape: what each op was, what it was given, and what its derivative will need.
 
-The tape is an interpreter. It lets the one below carry an op out, and if a gradient may flow through
-it, hangs a `Node` on the output: the op, the edges to what made its inputs, and the values its
-derivative names. There is no list of nodes: the outputs hold the nodes and the nodes hold each
+The tape is an interpreter. It lets the one below carry an op out, and if a gradient may flow
+through it, hangs a `Node` on the output: the op, the edges to what made its inputs, and the values
+its derivative names. There is no list of nodes: the outputs hold the nodes and the nodes hold each
 other, so whatever nobody can reach any more is freed at once.
 
 `reverse.py` walks it.
@@ -10,15 +10,16 @@ other, so whatever nobody can reach any more is freed at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from chainrule.autograd.hooks import Hooks, RemovableHandle, add_hook
 from chainrule.core.base import TensorBase, VersionCounter
-from chainrule.core.dtypes import from_numpy_dtype
-from chainrule.core.interpret import Interpreter, Run, Stack
+from chainrule.core.interpret import Interpreter, Run, Stack, lift
 from chainrule.core.location import Location, user_location
 from chainrule.core.op import Op
-from chainrule.core.types import TensorType
+from chainrule.core.types import TensorType, type_of
 from chainrule.errors import AutogradError
 
 __all__ = ["Edge", "Node", "SavedOutput", "Tape", "refresh_view"]
@@ -32,10 +33,9 @@ _sequence = count(1)
 class SavedOutput:
     """An output's value as its own node keeps it: without the tensor, which holds the node."""
 
-    __slots__ = ("counter", "make", "tangents", "value", "version")
+    __slots__ = ("counter", "tangents", "value", "version")
 
     def __init__(self, tensor: TensorBase) -> None:
-        self.make = type(tensor).from_value  # type: ignore[attr-defined]
         self.value = tensor.value
         self.tangents = tensor.tangents
         self.counter = tensor.version_counter()
@@ -49,74 +49,60 @@ class Node:
         op: the op that ran.
         edges: per input, where its cotangent goes on; None where none is wanted.
         sequence: grows with every node, so sorting by it is a topological order.
-        saved: per input, the tensor if the derivative needs it, else its shape and dtype.
-        saved_outputs: per output, its value if the derivative needs it, else its shape and dtype.
-        versions: the version of each saved input when it was saved.
+        saved: per input, the tensor if the derivative needs it, else its type.
+        needs: which inputs want a cotangent.
+        saved_outputs: per output, its value if the derivative needs it, else its type.
+        versions: the index and the version of each saved input.
         location: the user's line that ran the op, where anything was saved.
-        hooks: functions called with the cotangents on the way back.
+        output_hooks, pre_hooks, post_hooks: functions called with cotangents on the way back.
         retained: outputs that asked to keep their gradient, by output index.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "edges",
-        "location",
-        "op",
-        "output_hooks",
-        "post_hooks",
-        "pre_hooks",
-        "retained",
-        "saved",
-        "saved_outputs",
-        "sequence",
-        "versions",
-    )
+    hooked = False  # whether there are output_hooks, or outputs that retain their gradient
+    output_hooks: dict[int, Hooks] | None = None
+    pre_hooks: Hooks | None = None
+    post_hooks: Hooks | None = None
+    retained: dict[int, Any] | None = None
+    location: Location | None = None
+    tracked_leaf = False  # told from a leaf tensor, on the way back, by this
 
     def __init__(self, op: Op, inputs: tuple[TensorBase, ...], outputs: Any) -> None:
         self.op = op
         self.sequence = next(_sequence)
-        self.edges: tuple[Edge | None, ...] = tuple(
-            [((x.node or x), x.output_index) if x.tracked else None for x in inputs]
-        )
-        self.output_hooks: dict[int, dict[int, Any]] | None = None
-        self.pre_hooks: dict[int, Any] | None = None
-        self.post_hooks: dict[int, Any] | None = None
-        self.retained: dict[int, Any] | None = None
-        self.location: Location | None = None
-        self._save(inputs, outputs)
-
-    def _save(self, inputs: tuple[TensorBase, ...], outputs: Any) -> None:
-        saves = self.op.saves_for(tuple([edge is not None for edge in self.edges]))
+        edges: list[Edge | None] = []
+        for x in inputs:
+            edges.append((x.node or x, x.output_index) if x.tracked else None)
+        self.edges = edges
+        self.needs = tuple([x.tracked for x in inputs])
+        saves = op.saves_for(self.needs)
         keep = saves.inputs
-        saved: list[Any] = []
-        versions: list[int] = []
-        for index, x in enumerate(inputs):
-            if index in keep:
-                if x.inference:
-                    raise AutogradError(
-                        f"{self.op.name}: an inference tensor can't be saved for backward",
-                        cure="make it outside inference_mode, or .clone() it here",
-                        location=str(user_location()),
-                    )
-                saved.append(x)
-                versions.append(x.version)
-            else:
-                saved.append((x.value.shape, x.value.dtype))
-                versions.append(0)
-        self.saved: Any = saved
-        self.versions = versions
-        if self.op.outputs > 1:  # residuals: all are kept, and the output if it is asked for
+        self.saved: Any = [
+            x if index in keep else type_of(x.value) for index, x in enumerate(inputs)
+        ]
+        self.versions = [(index, self._version(inputs[index])) for index in keep]
+        if op.outputs > 1:  # residuals are kept always, the output itself if it is asked for
             self.saved_outputs: Any = [
-                SavedOutput(y) if index or saves.output else (y.value.shape, y.value.dtype)
+                SavedOutput(y) if index or saves.output else type_of(y.value)
                 for index, y in enumerate(outputs)
             ]
         elif saves.output:
-            self.saved_outputs = [SavedOutput(outputs)]
+            self.saved_outputs = SavedOutput(outputs)
         else:
-            self.saved_outputs = [(outputs.value.shape, outputs.value.dtype)]
-            if not keep:
+            self.saved_outputs = type_of(outputs.value)
+            if not saves.inputs:
                 return
         self.location = user_location()
+
+    def _version(self, x: TensorBase) -> int:
+        """The version of an input that is to be kept until the backward pass."""
+        if x.inference:
+            raise AutogradError(
+                f"{self.op.name}: an inference tensor can't be saved for backward",
+                cure="make it outside inference_mode, or .clone() it here",
+                location=str(user_location() or ""),
+            )
+        counter = x.counter
+        return x.version if counter is None else counter.count
 
     @property
     def name(self) -> str:
@@ -131,9 +117,17 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
-    def needs(self) -> tuple[bool, ...]:
-        """Which inputs want a cotangent."""
-        return tuple([edge is not None for edge in self.edges])
+    def register_hook(self, fn: Callable[..., Any]) -> RemovableHandle:
+        """Call `fn(grad_inputs, grad_outputs)` after its derivative; it may return others."""
+        if self.post_hooks is None:
+            self.post_hooks = Hooks()
+        return add_hook(self.post_hooks, fn)
+
+    def register_prehook(self, fn: Callable[..., Any]) -> RemovableHandle:
+        """Call `fn(grad_outputs)` before its derivative; it may return others."""
+        if self.pre_hooks is None:
+            self.pre_hooks = Hooks()
+        return add_hook(self.pre_hooks, fn)
 
     def free(self) -> None:
         """Forget what was saved: the backward pass has used it."""
@@ -148,26 +142,22 @@ class Node:
                 location=str(self.location or ""),
                 op=self.op.name,
             )
-        inputs = [
-            self._checked_input(x, version)
-            if isinstance(x, TensorBase)
-            else TensorType(x[0], from_numpy_dtype(x[1]))
-            for x, version in zip(self.saved, self.versions, strict=True)
-        ]
+        for index, version in self.versions:
+            x = self.saved[index]
+            counter = x.counter
+            if (x.version if counter is None else counter.count) != version:
+                self._changed(x.version_counter(), "an input")
+        if self.op.outputs == 1:
+            return self._unpack_output(0, self.saved_outputs), self.saved
         outputs = [self._unpack_output(index, y) for index, y in enumerate(self.saved_outputs)]
-        return (outputs[0] if self.op.outputs == 1 else tuple(outputs)), inputs
-
-    def _checked_input(self, x: TensorBase, version: int) -> TensorBase:
-        if x.version != version:
-            self._changed(x.version_counter(), "an input")
-        return x
+        return tuple(outputs), self.saved
 
     def _unpack_output(self, index: int, saved: Any) -> Any:
-        if not isinstance(saved, SavedOutput):
-            return TensorType(saved[0], from_numpy_dtype(saved[1]))
+        if type(saved) is TensorType:
+            return saved
         if saved.counter.count != saved.version:
             self._changed(saved.counter, "the output")
-        y = saved.make(saved.value)
+        y = lift(saved.value)
         y.tangents = saved.tangents
         y.counter = saved.counter
         if index == 0:

@@ -49,6 +49,9 @@ class TensorBase:
         counter: its version counter, made when it is first needed.
         view_of: set where it shares the memory of another tensor.
         tangents: forward mode's tangent of this value, by level.
+        hooks: functions that see this leaf's gradient on the way back.
+        post_accumulate_hooks: functions called with this leaf once its `.grad` is up to date.
+        tracked_leaf: True; a node of the tape, where the way back may lead too, has False.
         inference: made under `inference_mode`, and so unknown to the tape for ever.
     """
 
@@ -61,13 +64,17 @@ class TensorBase:
     tangents: dict[int, Any] | None = None
     inference: bool = False
     hooks: Any = None
+    post_accumulate_hooks: Any = None
+    tracked_leaf = True
 
     def version_counter(self) -> VersionCounter:
         """The counter of this memory: the base's, for a view."""
-        if self.counter is None:
-            base = self.view_of.base if self.view_of is not None else None
-            self.counter = VersionCounter() if base is None else base.version_counter()
-        return self.counter
+        counter = self.counter
+        if counter is None:
+            view = self.view_of
+            counter = VersionCounter() if view is None else view.base.version_counter()
+            self.counter = counter
+        return counter
 
     @property
     def version(self) -> int:

@@ -95,7 +95,8 @@ float32 = DType("float32", "f32", np.dtype(np.float32), FLOAT)
 float64 = DType("float64", "f64", np.dtype(np.float64), FLOAT)
 
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
-_BY_NUMPY: dict[np.dtype[Any], DType] = {dtype.numpy: dtype for dtype in ALL}
+BY_NUMPY: dict[np.dtype[Any], DType] = {dtype.numpy: dtype for dtype in ALL}
+"""The dtype of memory that is known to have one; `from_numpy_dtype` checks."""
 _BY_PYTHON: dict[type, DType] = {bool: bool_, int: int64}
 _default = float32
 
@@ -118,7 +119,7 @@ def set_default_dtype(dtype: DType) -> None:
 
 def from_numpy_dtype(dtype: np.dtype[Any]) -> DType:
     """The dtype of NumPy memory; a NumPy dtype that has no counterpart is a `DTypeError`."""
-    found = _BY_NUMPY.get(dtype)
+    found = BY_NUMPY.get(dtype)
     if found is None:
         raise DTypeError(
             f"NumPy's {dtype} has no counterpart here",

@@ -13,7 +13,7 @@ context variable, so every thread (and every asynchronous task) has its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
@@ -57,8 +57,8 @@ class Interpreter:
 class Base(Interpreter):
     """The bottom of a stack: where values come from."""
 
-    def lift(self, array: np.ndarray[Any, Any]) -> Tensor:
-        """A constant as a tensor of this interpreter."""
+    def lift(self, value: Any) -> Tensor:
+        """A tensor around a constant array, or around a value that is this interpreter's own."""
         raise NotImplementedError
 
     def assign(self, target: TensorBase, source: TensorBase) -> None:
@@ -106,7 +106,7 @@ class Stack:
 
     def has(self, kind: type[Interpreter]) -> bool:
         """Whether an interpreter of that kind is in the pile."""
-        return any(isinstance(each, kind) for each in self.layers)
+        return self.without(kind) is not self
 
 
 _current: ContextVar[Stack] = ContextVar("chainrule_interpreters")
@@ -128,9 +128,9 @@ def bind(op: Op, *inputs: Tensor) -> Any:
     return _current.get().run(op, inputs)
 
 
-def lift(array: np.ndarray[Any, Any]) -> Tensor:
-    """A constant as a tensor of the current base interpreter."""
-    return _current.get().base.lift(array)
+def lift(value: Any) -> Tensor:
+    """A tensor around a constant array, or around a value of the current base interpreter."""
+    return _current.get().base.lift(value)
 
 
 def assign(target: TensorBase, source: TensorBase) -> None:
@@ -154,7 +154,7 @@ def leave(token: Token[Stack]) -> None:
 
 
 @contextmanager
-def using(stack: Stack) -> Iterator[Stack]:
+def using(stack: Stack) -> Generator[Stack]:
     """Interpret with `stack` inside the block."""
     token = _current.set(stack)
     try:
@@ -164,7 +164,7 @@ def using(stack: Stack) -> Iterator[Stack]:
 
 
 @contextmanager
-def pushed(interpreter: Interpreter) -> Iterator[Stack]:
+def pushed(interpreter: Interpreter) -> Generator[Stack]:
     """Interpret with one more interpreter on top inside the block."""
     with using(_current.get().push(interpreter)) as stack:
         yield stack

@@ -58,10 +58,10 @@ class Handwriting:
     jitter: float = 0.035
     elastic: float = 0.035
     rotation: float = 0.12
-    slant: tuple[float, float] = (0.10, 0.22)
-    aspect: float = 0.22
-    half_width: tuple[float, float] = (0.75, 2.0)
-    softness: tuple[float, float] = (0.55, 0.85)
+    slant: tuple[float, float] = (0.15, 0.28)
+    aspect: float = 0.25
+    half_width: tuple[float, float] = (0.6, 1.9)
+    softness: tuple[float, float] = (0.35, 0.75)
     darkness: float = 0.85
 
 

@@ -21,6 +21,12 @@ SKELETONS: dict[int, tuple[str, ...]] = {
         "58,8 30,8 10,40 16,82 48,100 80,82 92,45 78,12 50,2 24,6",
         # begun at the top right, not quite closed
         "76,12 48,0 18,20 8,58 26,94 58,98 86,74 90,34 72,6",
+        # begun at the top left, open at the top
+        "26,10 8,40 16,86 50,100 84,80 92,36 74,4",
+        # low and wide
+        "60,14 24,20 4,50 16,84 50,96 90,74 96,44 72,22 40,22",
+        # narrow, the ends crossing at the top
+        "70,0 44,14 24,48 26,88 48,100 70,70 76,30 60,4 44,12",
     ),
     1: (
         "50,0 50,50 50,100",
@@ -47,6 +53,12 @@ SKELETONS: dict[int, tuple[str, ...]] = {
         "8,10 40,2 78,6 76,24 44,60 6,98! 50,98 94,96",
         # hooked beginning
         "22,34 12,18 34,0 70,4 84,28 66,58 36,82 10,98! 48,96 92,98",
+        # a round back with a small loop, like a partial-derivative sign
+        "22,16 52,0 80,20 82,58 60,90 28,100 8,86 22,70 50,78 94,92",
+        # long stem, wide foot
+        "30,18 46,2 64,8 62,36 36,70 4,98! 48,92 98,90",
+        # the loop stands up
+        "18,20 42,0 66,14 64,44 40,80 14,98 4,88 18,74 44,84 72,98 98,84",
     ),
     3: (
         # two bowls with a cusp
@@ -61,6 +73,10 @@ SKELETONS: dict[int, tuple[str, ...]] = {
         "20,6 60,0 80,18 62,38 36,46! 70,48 86,68 68,92 34,100 4,98",
         # the lower bowl larger, no cusp to speak of
         "20,8 56,0 74,14 60,32 46,40! 80,46 92,72 66,98 28,98 8,84",
+        # flat upper bowl leaning right, a small lower bowl
+        "4,24 46,4 88,12 70,30 44,44! 64,50 74,70 58,92 26,100",
+        # shallow bowls, straight tail
+        "26,10 54,0 72,14 58,34 40,46! 60,52 66,70 50,90 22,100",
     ),
     4: (
         # open, square
@@ -75,8 +91,10 @@ SKELETONS: dict[int, tuple[str, ...]] = {
         "64,0 34,30 6,62! 50,62 94,60 ; 66,0 66,50 64,100",
         # one stroke: cup, up to the right, down
         "18,2 10,36 26,54 58,46 80,10! 76,55 70,100",
-        # nearly closed at the top
-        "52,2 22,26 10,50! 46,52 88,46 ; 76,6 72,50 64,100",
+        # leaning, the cup pointed
+        "34,0 18,26 6,54! 46,50 90,44 ; 92,2 70,48 48,100",
+        # a y: shallow cup, long stem to the left
+        "18,0 20,30 36,44 62,36 86,6! 70,52 50,100",
     ),
     5: (
         # printed: bar, stem, bowl
@@ -91,6 +109,10 @@ SKELETONS: dict[int, tuple[str, ...]] = {
         "80,0 54,2 30,4! 24,24 16,46! 48,36 82,50 86,78 56,100 22,94 12,78",
         # the bar short and low, nearly joined to the bowl
         "28,0 26,22 24,40! 58,38 86,60 74,90 42,100 10,88 ; 30,2 54,5 78,4",
+        # narrow, the bar short, rising
+        "30,14 28,28 30,42! 56,48 68,66 54,90 20,100 ; 30,14 56,8 84,0",
+        # bar joined far down, flat bowl
+        "92,4 60,8 30,14! 24,30 22,44! 58,42 74,62 50,88 6,98",
     ),
     6: (
         # curved stem, closed bowl
@@ -105,6 +127,12 @@ SKELETONS: dict[int, tuple[str, ...]] = {
         "64,0 32,20 12,56 22,92 56,100 82,82 74,58 44,56",
         # the bowl curls in
         "42,0 22,30 14,66 30,98 62,96 78,74 62,56 38,64 34,80",
+        # lying: long stem to the right, flat bowl
+        "96,6 54,26 20,56 8,84 34,98 70,90 76,72 50,66 20,80",
+        # narrow, tall stem
+        "58,0 44,26 34,60 34,90 50,100 64,86 62,70 48,68 36,82",
+        # a U closed by its ring
+        "22,0 10,40 16,84 46,100 78,86 84,58 66,44 48,62 50,94",
     ),
     7: (
         # printed
@@ -121,6 +149,12 @@ SKELETONS: dict[int, tuple[str, ...]] = {
         "16,6 50,2 80,2! 76,50 70,100",
         # bent stem
         "6,8 46,4 86,4! 66,30 56,64 54,100",
+        # hooked beginning, straight stem
+        "20,34 22,14 30,2! 56,6 80,4! 72,48 62,100",
+        # wide, drooping, with a bar low on the stem
+        "4,20 8,6! 50,6 92,4! 66,40 38,100 ; 24,64 54,58 92,52",
+        # arched
+        "14,26 32,6 62,2 80,18 72,50 56,100",
     ),
     8: (
         # one stroke, begun at the top right
@@ -135,6 +169,10 @@ SKELETONS: dict[int, tuple[str, ...]] = {
         "66,2 36,4 24,24 44,44 68,62 66,90 40,100 20,86 30,62 60,42 84,14",
         # large upper ring
         "74,6 40,0 14,24 34,48 62,66 66,90 44,100 28,88 42,62 78,38 76,10",
+        # narrow lower ring that is nearly a stem
+        "82,12 56,0 30,12 32,36 54,52 58,74 46,100 36,80 46,54 78,34 84,14",
+        # begun at the top right, long crossing, open
+        "90,10 60,2 32,16 40,38 58,60 56,88 36,100 18,86 32,62 60,38 92,4",
     ),
     9: (
         # straight tail
@@ -151,5 +189,15 @@ SKELETONS: dict[int, tuple[str, ...]] = {
         "66,14 44,0 20,12 22,32 44,38 64,24 70,6! 70,50 72,100",
         # open ring
         "70,6 34,6 16,28 34,46 64,36 80,6! 74,52 66,100",
+        # flat pointed ring, stem continues its right side
+        "74,14 44,10 14,38 22,50 50,40 76,12! 66,56 54,100",
+        # lens-shaped ring, leaning
+        "84,6 50,6 20,30 22,46 52,40 86,4! 66,50 44,100",
+        # small ring with an overshoot at the top
+        "72,26 62,4 38,4 22,24 34,42 58,38 72,18! 72,56 70,100",
+        # begun at the junction, ring round, long straight stem
+        "70,30 48,44 26,36 24,12 46,0 68,10 74,34! 74,64 72,100",
+        # ring high and small, leaning stem
+        "76,10 54,0 34,12 32,30 50,36 72,20 80,4! 60,52 38,100",
     ),
 }

@@ -1,4 +1,8 @@
-"""Movement: reshape, permute, expand and kin. No arithmetic; most results are views."""
+"""Movement: reshape, permute and kin. No arithmetic; most results are views.
+
+Broadcasting is in `broadcasting.py`, what copies elements about (flip, roll, repeat) in
+`rearrange.py`, strided windows and diagonals in `windows.py`.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.core.axes import one_dim
+from chainrule.core.axes import Dims, one_dim
 from chainrule.core.families import LinearOp
 from chainrule.core.interpret import bind
 from chainrule.core.op import Array, Bars, Needs, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
+from chainrule.errors import DimensionError
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
 
-__all__ = ["clone", "expand", "permute", "reshape", "transpose"]
+__all__ = [
+    "adjoint",
+    "clone",
+    "contiguous",
+    "flatten",
+    "is_contiguous",
+    "moveaxis",
+    "movedim",
+    "permute",
+    "ravel",
+    "reshape",
+    "reshape_as",
+    "squeeze",
+    "stride",
+    "swapaxes",
+    "swapdims",
+    "t",
+    "transpose",
+    "unflatten",
+    "unsqueeze",
+    "view",
+    "view_as",
+]
 
 Shape = int | Sequence[int]
 
@@ -75,6 +102,21 @@ class Reshape(LinearOp):
         return (bind(Reshape(x.shape), y_bar),)
 
 
+def full_shape(op: str, input: Tensor, sizes: tuple[Any, ...]) -> tuple[int, ...]:
+    """The sizes of a reshape with its -1, if there is one, worked out."""
+    if -1 not in sizes:
+        return tuple(sizes)
+    known = math.prod(size for size in sizes if size != -1)
+    total = math.prod(input.shape)
+    if sizes.count(-1) > 1 or known == 0 or total % known:
+        Reshape(tuple(sizes)).fail(
+            f"{input.type} can't be given the shape {list(sizes)} by {op}",
+            cure="at most one size may be -1, and the others must divide the element count",
+            types=[input.type],
+        )
+    return tuple(total // known if size == -1 else size for size in sizes)
+
+
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape; one size may be -1. A view where the memory allows it.
 
@@ -83,19 +125,119 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    sizes = shape_of(shape)
-    if -1 in sizes:
-        known = math.prod(size for size in sizes if size != -1)
-        total = math.prod(input.shape)
-        op = Reshape(tuple(sizes))
-        if sizes.count(-1) > 1 or known == 0 or total % known:
-            op.fail(
-                f"{input.type} can't be given the shape {list(sizes)}",
-                cure="at most one size may be -1, and the others must divide the element count",
-                types=[input.type],
+    return bind(Reshape(full_shape("reshape", input, shape_of(shape))), input)
+
+
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """The same elements in the shape of `other`."""
+    return bind(Reshape(other.shape), input)
+
+
+class View(Reshape):
+    r"""y = the memory of x in another shape, never a copy.    x_bar = y_bar in the old shape"""
+
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """Splitting, merging, and of a strided input that allows it."""
+        for shape, target in (((6,), (2, 3)), ((2, 3), (6,)), ((), (1,)), ((0, 3), (3, 0))):
+            yield Sample(op(target), (spread(shape, -3, 3),))
+        yield Sample(op((2, 2, 2)), (spread((4, 4), -3, 3)[:, :2],))
+
+    def reference(self, x: Array) -> Array:
+        """`np.reshape`, if that needs no copy."""
+        y = x.reshape(self.shape)
+        if y.size and not np.may_share_memory(x, y):
+            self.fail(
+                f"the strides of this {list(x.shape)} tensor do not allow the shape "
+                f"{list(self.shape)} without a copy",
+                cure="use .reshape(...), or .contiguous().view(...)",
             )
-        sizes = tuple(total // known if size == -1 else size for size in sizes)
-    return bind(Reshape(tuple(sizes)), input)
+        return y
+
+
+def view(input: Tensor, *shape: Any) -> Tensor:
+    """The same memory in another shape; one size may be -1. Never a copy.
+
+    Raises:
+        ShapeError: the element counts differ, or the strides do not allow it.
+
+    >>> import chainrule
+    >>> x = chainrule.zeros(2, 3)
+    >>> y = x.view(-1)
+    >>> y[0] = 7.0
+    >>> x
+    tensor([[7., 0., 0.],
+            [0., 0., 0.]])
+    """
+    return bind(View(full_shape("view", input, shape_of(shape))), input)
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """The same memory in the shape of `other`."""
+    return bind(View(other.shape), input)
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Dimensions `start_dim` to `end_dim` (included) merged into one.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3, 4).flatten(1).shape == (2, 12)
+    True
+    """
+    first = one_dim("flatten", start_dim, input.ndim)
+    last = one_dim("flatten", end_dim, input.ndim)
+    if first > last:
+        Reshape(()).fail(
+            f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in {input.type}",
+            cure="swap them",
+            types=[input.type],
+        )
+    shape = input.shape
+    merged = math.prod(shape[first : last + 1])
+    return bind(Reshape((*shape[:first], merged, *shape[last + 1 :])), input)
+
+
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension."""
+    return bind(Reshape((math.prod(input.shape),)), input)
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Dimension `dim` split into several; one of the sizes may be -1.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 12).unflatten(1, (3, -1)).shape == (2, 3, 4)
+    True
+    """
+    at = one_dim("unflatten", dim, input.ndim)
+    size, known = input.shape[at], math.prod(each for each in sizes if each != -1)
+    split = tuple(size // known if each == -1 and known else each for each in sizes)
+    if math.prod(split) != size:
+        Reshape(tuple(sizes)).fail(
+            f"dimension {at} of {input.type} has {size} elements, the sizes {list(sizes)} do not "
+            "multiply to that",
+            cure="give sizes whose product is the dimension's, one of them may be -1",
+            types=[input.type],
+        )
+    return bind(Reshape((*input.shape[:at], *split, *input.shape[at + 1 :])), input)
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """A new dimension of size 1 before dimension `dim`: a view."""
+    at = one_dim("unsqueeze", dim, input.ndim + 1)
+    return bind(Reshape((*input.shape[:at], 1, *input.shape[at:])), input)
+
+
+def squeeze(input: Tensor, dim: Dims = None) -> Tensor:
+    """Without its dimensions of size 1: all of them, or those of `dim` that have size 1. A view."""
+    shape = input.shape
+    if dim is None:
+        gone = tuple(range(len(shape)))
+    else:
+        listed = (dim,) if isinstance(dim, int) else dim
+        gone = tuple(one_dim("squeeze", each, len(shape)) for each in listed)
+    kept = tuple(size for axis, size in enumerate(shape) if size != 1 or axis not in gone)
+    return bind(Reshape(kept), input)
 
 
 @dataclass(frozen=True)
@@ -138,71 +280,75 @@ class Permute(LinearOp):
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order: a view."""
     order = shape_of(dims)
-    return bind(Permute(tuple(one_dim("permute", dim, input.ndim) for dim in order)), input)
+    return bind(Permute(tuple([one_dim("permute", dim, input.ndim) for dim in order])), input)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions swapped: a view."""
     order = list(range(input.ndim))
+    first = one_dim("transpose", dim0, input.ndim)
+    second = one_dim("transpose", dim1, input.ndim)
     if order:
-        first = one_dim("transpose", dim0, input.ndim)
-        second = one_dim("transpose", dim1, input.ndim)
         order[first], order[second] = order[second], order[first]
     return bind(Permute(tuple(order)), input)
 
 
-@dataclass(frozen=True)
-class Expand(LinearOp):
-    r"""y = x repeated along its dimensions of size 1, and along new ones in front, without a copy.
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """Two dimensions swapped: a view."""
+    return transpose(input, axis0, axis1)
 
-    x_bar = y_bar summed over them.
 
-    Attributes:
-        shape: the shape to broadcast to.
+def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions swapped: a view."""
+    return transpose(input, dim0, dim1)
+
+
+def adjoint(input: Tensor) -> Tensor:
+    """The last two dimensions swapped: a view. (All numbers here are real.)"""
+    return transpose(input, -2, -1)
+
+
+def t(input: Tensor) -> Tensor:
+    """A matrix transposed; a vector or a scalar as it is. A view."""
+    if input.ndim > 2:
+        Permute(()).fail(
+            f"t: takes at most two dimensions, not {input.type}",
+            cure="use .mT to swap the last two, or .permute(...)",
+            types=[input.type],
+        )
+    return bind(Permute(tuple(reversed(range(input.ndim)))), input)
+
+
+def movedim(
+    input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]
+) -> Tensor:
+    """Dimensions `source` moved to the places `destination`, the others in order: a view.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3, 4).movedim(0, -1).shape == (3, 4, 2)
+    True
     """
-
-    shape: tuple[int, ...]
-    aliases = True
-
-    @staticmethod
-    def samples(op: type[Any]) -> Iterator[Sample]:
-        """Inner and new dimensions, and none at all."""
-        for shape, target in (((3,), (2, 3)), ((2, 1), (2, 3)), ((), (2, 2)), ((2,), (2,))):
-            yield Sample(op(target), (spread(shape, -3, 3),))
-
-    def type_rule(self, x: TensorType) -> TensorType:
-        """`shape`, if x broadcasts to it."""
-        extra = len(self.shape) - x.ndim
-        if extra < 0 or any(
-            given not in (1, size) for given, size in zip(x.shape, self.shape[extra:], strict=True)
-        ):
-            self.fail(
-                f"{x} can't be expanded to {list(self.shape)}",
-                cure="only dimensions of size 1, and new ones in front, can be expanded",
-                types=[x],
-            )
-        return TensorType(self.shape, x.dtype)
-
-    def reference(self, x: Array) -> Array:
-        """`np.broadcast_to`: a view with stride 0."""
-        return np.broadcast_to(x, self.shape)
-
-    def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
-        """The cotangent summed over what was repeated."""
-        return (y_bar.sum_to_size(x.shape),)
+    ndim = input.ndim
+    listed = [(each,) if isinstance(each, int) else tuple(each) for each in (source, destination)]
+    taken, places = ([one_dim("movedim", dim, ndim) for dim in dims] for dims in listed)
+    if len(taken) != len(places) or len({*taken}) < len(taken) or len({*places}) < len(places):
+        Permute(()).fail(
+            f"movedim: source {listed[0]} and destination {listed[1]} do not pair up",
+            cure="name as many dimensions in both, each once",
+            error=DimensionError,
+            types=[input.type],
+        )
+    order = [dim for dim in range(ndim) if dim not in taken]
+    for place, dim in sorted(zip(places, taken)):
+        order.insert(place, dim)
+    return bind(Permute(tuple(order)), input)
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
-    """Broadcast to a larger shape without a copy; -1 keeps a size."""
-    target = shape_of(sizes)
-    if input.value.shape == target:
-        return input
-    extra = len(target) - input.ndim
-    shape = tuple(
-        input.shape[axis - extra] if size == -1 and axis >= extra else size
-        for axis, size in enumerate(target)
-    )
-    return bind(Expand(shape), input)
+def moveaxis(
+    input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]
+) -> Tensor:
+    """Dimensions `source` moved to the places `destination`, the others in order: a view."""
+    return movedim(input, source, destination)
 
 
 class Clone(LinearOp):
@@ -230,3 +376,30 @@ class Clone(LinearOp):
 def clone(input: Tensor) -> Tensor:
     """A copy in memory of its own; gradients flow through it."""
     return bind(Clone(), input)
+
+
+def stride(input: Tensor, dim: int | None = None) -> Any:
+    """How many elements lie between neighbours along each dimension, or along `dim`.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3).T.stride()
+    (1, 3)
+    """
+    shape = input.shape
+    in_bytes = getattr(input.value, "strides", None)
+    if in_bytes is None:  # a trace's symbol has no memory: as if it were contiguous
+        steps = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+    else:
+        steps = tuple(each // input.value.dtype.itemsize for each in in_bytes)
+    return steps if dim is None else steps[one_dim("stride", dim, len(shape))]
+
+
+def is_contiguous(input: Tensor) -> bool:
+    """Whether its elements lie in memory in order, without gaps."""
+    flags = getattr(input.value, "flags", None)
+    return flags is None or bool(flags.c_contiguous)
+
+
+def contiguous(input: Tensor) -> Tensor:
+    """Itself if its elements lie in memory in order, else a copy in which they do."""
+    return input if is_contiguous(input) else clone(input)

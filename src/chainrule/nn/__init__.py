@@ -1,0 +1,1 @@
+"""Neural networks: layers as modules, and under them the functions they call (`nn.functional`)."""

@@ -1,0 +1,25 @@
+"""float16 is a dtype to store in, not to compute in: coarse ops widen it to float32 and round once.
+
+A sum of a few thousand float16 numbers has two correct digits, its largest number is 65504, and
+NumPy has no fast matrix product for it. PyTorch's CPU kernels accumulate in float32 likewise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.core.coarse import CoarseOp
+from chainrule.core.dtypes import float16, float32
+from chainrule.ops.promotion import cast
+
+if TYPE_CHECKING:
+    from chainrule.tensor import Tensor
+
+__all__ = ["apply_wide"]
+
+
+def apply_wide(op: CoarseOp, *inputs: Tensor) -> Tensor:
+    """`op.apply`, where all inputs are float16 computed in float32 and rounded at the end."""
+    if all(x.dtype is float16 for x in inputs):
+        return cast(op.apply(*[cast(x, float32) for x in inputs]), float16)
+    return op.apply(*inputs)

@@ -1,0 +1,267 @@
+"""Smooth activations: gelu, silu, mish, softplus and kin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.core.axes import one_dim
+from chainrule.core.op import Array, Sample
+from chainrule.core.samples import spread, unary_samples
+from chainrule.errors import ConfigError
+from chainrule.nn.functional.activation import Activation, activate, stable_softplus
+from chainrule.ops.elementwise import Erf
+
+if TYPE_CHECKING:
+    from chainrule.tensor import Tensor
+
+__all__ = ["gelu", "glu", "logsigmoid", "mish", "silu", "softplus", "softsign", "swish"]
+
+_ERF = Erf()
+_SQRT_HALF = math.sqrt(0.5)
+_GAUSS = 1 / math.sqrt(2 * math.pi)
+_SQRT_2_PI = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715
+
+
+class Gelu(Activation):
+    r"""y = x Φ(x), with Φ(x) = (1 + erf(x/√2)) / 2.    dy/dx = Φ(x) + x φ(x)"""
+
+    samples = unary_samples(low=-4, high=4)
+
+    def reference(self, x: Array) -> Array:
+        """By the error function."""
+        return x * (0.5 * (1 + _ERF.reference(x * _SQRT_HALF)))
+
+    def body(self, x: Tensor) -> Tensor:
+        """x Φ(x)."""
+        return x * ((x * _SQRT_HALF).erf() + 1) * 0.5
+
+    def partial_x(self, x: Tensor) -> Tensor:
+        """Φ(x) + x φ(x), with the density φ(x) = e^(-x²/2) / √(2π)."""
+        cumulative = ((x * _SQRT_HALF).erf() + 1) * 0.5
+        return cumulative + x * ((x * x * -0.5).exp() * _GAUSS)
+
+
+class GeluTanh(Activation):
+    r"""y = x (1 + tanh u) / 2, u = √(2/π) (x + 0.044715 x³).
+
+    dy/dx = (1 + t) / 2 + x (1 - t²) u' / 2 with t = tanh u
+    """
+
+    samples = unary_samples(low=-4, high=4)
+
+    def reference(self, x: Array) -> Array:
+        """By the hyperbolic tangent."""
+        return 0.5 * x * (1 + np.tanh(_SQRT_2_PI * x * (1 + _CUBIC * x * x)))
+
+    def body(self, x: Tensor) -> Tensor:
+        """x (1 + tanh u) / 2."""
+        return x * (((x + x * x * x * _CUBIC) * _SQRT_2_PI).tanh() + 1) * 0.5
+
+    def partial_x(self, x: Tensor) -> Tensor:
+        """(1 + t) / 2 + x (1 - t²) u' / 2."""
+        square = x * x
+        t = (x * (square * _CUBIC + 1) * _SQRT_2_PI).tanh()
+        u_slope = (square * (3 * _CUBIC) + 1) * _SQRT_2_PI
+        return ((t + 1) + x * (1 - t * t) * u_slope) * 0.5
+
+
+_GELU = {"none": Gelu(), "tanh": GeluTanh()}
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """Each number times the chance that a standard normal one is below it: y = x Φ(x).
+
+    Args:
+        approximate: `"none"`, or `"tanh"` for the approximation that GPT-2 uses.
+
+    Raises:
+        ConfigError: any other `approximate`.
+
+    Source: Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016, sections 2 and 5.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.gelu(chainrule.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1587,  0.0000,  0.8413])
+    """
+    op = _GELU.get(approximate)
+    if op is None:
+        raise ConfigError(
+            f"gelu: approximate is {approximate!r}", cure='pass "none" or "tanh"', given=approximate
+        )
+    return activate(op, input)
+
+
+class Silu(Activation):
+    r"""y = x σ(x).    dy/dx = σ (1 + x (1 - σ))"""
+
+    samples = unary_samples(low=-4, high=4)
+
+    def reference(self, x: Array) -> Array:
+        """x / (1 + e^-x)."""
+        return x / (1 + np.exp(-x))
+
+    def body(self, x: Tensor) -> Tensor:
+        """x σ(x)."""
+        return x * x.sigmoid()
+
+    def partial_x(self, x: Tensor) -> Tensor:
+        """σ (1 + x (1 - σ))."""
+        s = x.sigmoid()
+        return s * (x * (1 - s) + 1)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Each number times its sigmoid: y = x / (1 + e^-x).
+
+    Source: Ramachandran et al., "Searching for Activation Functions", 2017 (there called swish).
+    """
+    return activate(Silu(), input, inplace)
+
+
+swish = silu
+
+
+class Mish(Activation):
+    r"""y = x tanh(softplus x).    dy/dx = t + x σ(x) (1 - t²) with t = tanh(softplus x)"""
+
+    samples = unary_samples(low=-4, high=4)
+
+    def reference(self, x: Array) -> Array:
+        """By a softplus that can't overflow."""
+        return x * np.tanh(stable_softplus(x))
+
+    def body(self, x: Tensor) -> Tensor:
+        """x tanh(ln(1 + e^x))."""
+        return x * (x.exp() + 1).log().tanh()
+
+    def partial_x(self, x: Tensor) -> Tensor:
+        """t + x σ(x) (1 - t²)."""
+        t = softplus(x).tanh()
+        return t + x * x.sigmoid() * (1 - t * t)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """y = x tanh(ln(1 + e^x)).
+
+    Source: Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019.
+    """
+    return activate(Mish(), input, inplace)
+
+
+@dataclass(frozen=True)
+class Softplus(Activation):
+    r"""y = ln(1 + e^(βx)) / β, or x where βx > threshold.    dy/dx = σ(βx), or 1
+
+    Attributes:
+        beta: β.
+        threshold: from where on the function is taken to be x.
+    """
+
+    beta: float = 1.0
+    threshold: float = 20.0
+
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """The usual one, a steep one, and one with its straight part in sight."""
+        yield Sample(op(), (spread((3, 4), -4, 4),))
+        yield Sample(op(2.5), (spread((3, 4), -3, 3),))
+        yield Sample(op(1.0, 2.0), (spread((3, 4), -4, 4, avoid=(2.0,)),))
+
+    def reference(self, x: Array) -> Array:
+        """By a softplus that can't overflow."""
+        scaled = x if self.beta == 1 else x * self.beta
+        curved = stable_softplus(scaled)
+        if self.beta != 1:
+            curved = curved / self.beta
+        return np.where(scaled > self.threshold, x, curved)
+
+    def body(self, x: Tensor) -> Tensor:
+        """The two pieces; the exponential is not taken of large numbers."""
+        curved = (x * self.beta).where(x * self.beta < self.threshold, self.threshold)
+        return x.where(x * self.beta > self.threshold, (curved.exp() + 1).log() / self.beta)
+
+    def partial_x(self, x: Tensor) -> Tensor:
+        """σ(βx), or 1."""
+        scaled = x if self.beta == 1 else x * self.beta
+        return x.ones_like().where(scaled > self.threshold, scaled.sigmoid())
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """A smooth relu: y = ln(1 + e^(βx)) / β; where βx > `threshold` it is x to all digits."""
+    if beta == 0:
+        raise ConfigError("softplus: beta is 0, which divides", cure="pass another beta")
+    return activate(Softplus(float(beta), float(threshold)), input)
+
+
+class Logsigmoid(Activation):
+    r"""y = ln σ(x) = -ln(1 + e^-x).    dy/dx = σ(-x)"""
+
+    samples = unary_samples(low=-4, high=4)
+
+    def reference(self, x: Array) -> Array:
+        """By a softplus that can't overflow."""
+        return -stable_softplus(-x)
+
+    def body(self, x: Tensor) -> Tensor:
+        """-ln(1 + e^-x)."""
+        return -((-x).exp() + 1).log()
+
+    def partial_x(self, x: Tensor) -> Tensor:
+        """σ(-x)."""
+        return (-x).sigmoid()
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """The logarithm of the sigmoid: y = -ln(1 + e^-x), without overflow or cancellation."""
+    return activate(Logsigmoid(), input)
+
+
+class Softsign(Activation):
+    r"""y = x / (1 + |x|).    dy/dx = (1 - |y|)²"""
+
+    samples = unary_samples(low=-4, high=4, avoid=(0.0,))
+
+    def reference(self, x: Array) -> Array:
+        """x / (1 + |x|)."""
+        return x / (1 + np.abs(x))
+
+    def body(self, x: Tensor) -> Tensor:
+        """x / (1 + |x|)."""
+        return x / (x.abs() + 1)
+
+    def partial_x(self, x: Tensor) -> Tensor:
+        """1 / (1 + |x|)²."""
+        root = 1 / (x.abs() + 1)
+        return root * root
+
+
+def softsign(input: Tensor) -> Tensor:
+    """y = x / (1 + |x|): towards ±1, more slowly than tanh."""
+    return activate(Softsign(), input)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """One half gates the other: y = a σ(b), where `input` is a and b joined along `dim`.
+
+    Raises:
+        ShapeError: the size along `dim` is odd.
+
+    Source: Dauphin et al., "Language Modeling with Gated Convolutional Networks", 2016.
+    """
+    axis = one_dim("glu", dim, len(input.shape))
+    size = input.shape[axis] if input.shape else 1
+    if size % 2:
+        Silu().fail(
+            f"glu halves dimension {dim} of {input.type}, whose size {size} is odd",
+            cure="make that size even, or pass another dim",
+            types=[input.type],
+        )
+    values, gate = input.chunk(2, axis)
+    return values * gate.sigmoid()
