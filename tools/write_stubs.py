@@ -15,7 +15,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "chainrule"
 TARGET = PACKAGE / "tensor_methods.pyi"
-HEADER = '''"""The methods that `chainrule.ops` gives to `Tensor`. Written by tools/write_stubs.py."""
+HEADER = '''"""The methods that ops give to `Tensor`. Written by tools/write_stubs.py."""
 
 # ruff: noqa: E501, I001
 '''
@@ -70,6 +70,14 @@ def imports_of(tree: ast.Module, module: str) -> dict[str, str]:
     return lines
 
 
+class _Builtins(ast.NodeTransformer):
+    """`builtins.float` for `float`: inside the class, `float` is a method."""
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        known = node.id in BUILTIN and node.id != "None"
+        return ast.parse(f"builtins.{node.id}", mode="eval").body if known else node
+
+
 def annotation_names(function: ast.FunctionDef) -> set[str]:
     """The names that a function's annotations use."""
     arguments = function.args
@@ -85,11 +93,14 @@ def annotation_names(function: ast.FunctionDef) -> set[str]:
 def method_lines(function: ast.FunctionDef, *, in_place: bool) -> list[str]:
     """One method (or its overloads), with `self` for `input`."""
     function.args.args[0] = ast.arg("self")
+    decorators = [f"    @{ast.unparse(each)}" for each in function.decorator_list]
+    _Builtins().visit(function.args)
+    if function.returns:
+        function.returns = _Builtins().visit(function.returns)
     defaults = [ast.Constant(...) for _ in function.args.defaults]
     keyword = [None if each is None else ast.Constant(...) for each in function.args.kw_defaults]
     function.args.defaults, function.args.kw_defaults = list(defaults), list(keyword)
     returns = ast.unparse(function.returns) if function.returns else "Any"
-    decorators = [f"    @{ast.unparse(each)}" for each in function.decorator_list]
     arguments = ast.unparse(function.args)
     lines = [*decorators, f"    def {function.name}({arguments}) -> {returns}: ..."]
     if in_place:
@@ -99,14 +110,19 @@ def method_lines(function: ast.FunctionDef, *, in_place: bool) -> list[str]:
 
 def stub() -> str:
     """The text of the stub."""
-    imports = {"from chainrule.core.base import TensorBase", "from chainrule.tensor import Tensor"}
+    imports = {
+        "import builtins",
+        "from chainrule.core.base import TensorBase",
+        "from chainrule.tensor import Tensor",
+    }
     body: list[str] = []
     for family in families():
         tree = ast.parse((PACKAGE / "ops" / f"{family}.py").read_text())
         known = imports_of(tree, f"chainrule.ops.{family}")
-        public, in_place = names_of(tree, "__all__"), names_of(tree, "IN_PLACE")
+        public = names_of(tree, "__all__")
+        methods, in_place = names_of(tree, "METHODS"), names_of(tree, "IN_PLACE")
         for node in tree.body:
-            if not isinstance(node, ast.FunctionDef) or node.name not in public:
+            if not isinstance(node, ast.FunctionDef) or node.name not in [*public, *methods]:
                 continue
             if not node.args.args or node.args.args[0].arg != "input":
                 continue

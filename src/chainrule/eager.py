@@ -42,7 +42,7 @@ class Eager(Base):
 
     def over(self, below: Stack) -> Run:
         """Run the reference (of a coarse op: its body) and wrap what it gives."""
-        new, array_type = Tensor.__new__, np.ndarray  # every op passes here: look them up once
+        around, array = Tensor.around, np.ndarray  # every op passes here: look them up once
 
         def run(op: Op, inputs: tuple[Any, ...]) -> Any:
             if isinstance(op, CoarseOp):
@@ -53,8 +53,7 @@ class Eager(Base):
                 raise _explain(op, inputs, error) from None
             if op.outputs > 1:
                 return tuple([_wrap(each) for each in result])
-            y = new(Tensor)
-            y.value = result if type(result) is array_type else np.asarray(result)
+            y = around(result if type(result) is array else np.asarray(result))
             if op.aliases:
                 _link(op, inputs[0], y)
             return y
@@ -102,16 +101,14 @@ def _refuse(error: type[OpError], problem: str, cure: str) -> NoReturn:
 
 
 def _wrap(result: Any) -> Tensor:
-    y = Tensor.__new__(Tensor)
-    y.value = result if type(result) is np.ndarray else np.asarray(result)
-    return y
+    return Tensor.around(result if type(result) is np.ndarray else np.asarray(result))
 
 
 def _link(op: Op, x: Any, y: Any) -> None:
     """Note that y is a view of x, if it is: reshape, for one, copies where it has to."""
     root = x.value if x.value.base is None else x.value.base
-    if y.value.base is not root and y.value is not x.value:
-        return
+    if y.value.base is not root and not np.may_share_memory(y.value, x.value):
+        return  # (an array over foreign memory, and a strided trick, have other bases)
     if x.view_of is None:
         y.view_of = ViewOf(x, (op,), x.version)
     else:

@@ -22,6 +22,7 @@ __all__ = [
     "GradcheckError",
     "ImageError",
     "MissingDependencyError",
+    "ModuleError",
     "NumericalError",
     "OpError",
     "ShapeError",
@@ -95,6 +96,10 @@ class GradcheckError(AutogradError, AssertionError):
 
 class NumericalError(ChainruleError, ArithmeticError):
     """A NaN or an infinity where a finite number is needed."""
+
+
+class ModuleError(ChainruleError, AttributeError):
+    """A module that is not ready, or was asked for something it does not have."""
 
 
 class StateDictError(ChainruleError, KeyError):

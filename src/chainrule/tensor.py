@@ -8,25 +8,27 @@ mathematics are the functions of `ops`, attached as methods at the bottom.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from chainrule import ops
 from chainrule.autograd import backward as run_backward
+from chainrule.autograd import hooks
 from chainrule.autograd.inplace import put
-from chainrule.autograd.tape import refresh_view
+from chainrule.autograd.tape import Tape, refresh_view
 from chainrule.core.base import TensorBase
-from chainrule.core.dtypes import DType, as_dtype, from_numpy_dtype, get_default_dtype
-from chainrule.core.interpret import lift, read
+from chainrule.core.dtypes import DType, from_numpy_dtype
+from chainrule.core.interpret import current_stack, lift, read
 from chainrule.core.location import user_location
 from chainrule.core.op import Array
 from chainrule.core.types import TensorType
-from chainrule.errors import AutogradError, DTypeError, ShapeError
-from chainrule.ops.promotion import cast
+from chainrule.errors import AutogradError, ChainruleError, DTypeError, ShapeError
+from chainrule.ops.description import Size
+from chainrule.ops.from_data import tensor
 from chainrule.tensor_methods import TensorMethods
 
-__all__ = ["Tensor", "as_tensor", "from_numpy", "tensor"]
+__all__ = ["Tensor"]
 
 
 class Tensor(TensorMethods):
@@ -41,27 +43,21 @@ class Tensor(TensorMethods):
     tensor([2., 4.])
     """
 
-    grad: Tensor | None = None
     __array_priority__ = 1000  # so that array + tensor asks the tensor
 
     def __init__(self, data: Any = (), *, requires_grad: bool = False) -> None:
-        self.value = tensor(data).value if not isinstance(data, TensorBase) else data.value
+        fresh = TensorBase.around((data if isinstance(data, TensorBase) else tensor(data)).value)
+        for name in TensorBase.__slots__:
+            setattr(self, name, getattr(fresh, name))
         if requires_grad:
-            self.requires_grad = True
-
-    @classmethod
-    def from_value(cls, value: Any) -> Tensor:
-        """A tensor around a value of the current interpreter, without a copy or a check."""
-        y = Tensor.__new__(Tensor)
-        y.value = value
-        return y
+            self.requires_grad_()
 
     # -- what it is ---------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """The size of each dimension."""
-        return self.value.shape
+        return Size(self.value.shape)
 
     @property
     def dtype(self) -> DType:
@@ -70,22 +66,31 @@ class Tensor(TensorMethods):
 
     @property
     def type(self) -> TensorType:
-        """Shape and dtype together, printed as `f32[32,784]`."""
+        """Shape and dtype together, printed as `f32[32,784]`.
+
+        A property, where PyTorch has a method that converts to a type by its name: use `.to()`.
+        """
         return TensorType(self.value.shape, from_numpy_dtype(self.value.dtype))
+
+    @property
+    def device(self) -> str:
+        """`"cpu"`, always."""
+        return "cpu"
 
     @property
     def ndim(self) -> int:
         """The number of dimensions."""
         return len(self.value.shape)
 
-    def numel(self) -> int:
-        """The number of elements."""
-        return self.type.size
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element."""
+        return self.value.dtype.itemsize
 
-    def __len__(self) -> int:
-        if not self.shape:
-            raise DTypeError("a zero-dimensional tensor has no length")
-        return self.shape[0]
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.type.nbytes
 
     @property
     def mT(self) -> Tensor:
@@ -99,27 +104,30 @@ class Tensor(TensorMethods):
 
     # -- reading it ---------------------------------------------------------------------------
 
-    def numpy(self) -> Array:
+    def numpy(self, *, force: bool = False) -> Array:
         """The NumPy array that is its memory: shared, not copied.
 
+        Args:
+            force: also where gradients are required, as `.detach().numpy()`.
+
         Raises:
-            AutogradError: it requires gradients; `.detach()` it first.
+            AutogradError: it requires gradients.
         """
-        if self.tracked:
-            raise AutogradError(
+        if self.tracked and not force:
+            _fail(
+                AutogradError,
                 "numpy: this tensor requires gradients, and NumPy would not know",
-                cure="use .detach().numpy()",
-                location=str(user_location() or ""),
+                "use .detach().numpy()",
             )
         return read(self)
 
     def item(self) -> Any:
         """Its one element as a Python number."""
         if self.numel() != 1:
-            raise ShapeError(
+            _fail(
+                ShapeError,
                 f"item: only a tensor of one element is a number, not {self.type}",
-                cure="index or reduce it first; .tolist() gives nested lists",
-                location=str(user_location() or ""),
+                "index or reduce it first; .tolist() gives nested lists",
             )
         return read(self).item()
 
@@ -127,11 +135,8 @@ class Tensor(TensorMethods):
         """Nested lists of Python numbers; a number for a zero-dimensional tensor."""
         return read(self).tolist()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
-
     def __bool__(self) -> bool:
-        return bool(self.item())
+        return ops.description.is_nonzero(self)
 
     def __float__(self) -> float:
         return float(self.item())
@@ -139,16 +144,76 @@ class Tensor(TensorMethods):
     def __int__(self) -> int:
         return int(self.item())
 
-    __hash__ = object.__hash__
+    def __index__(self) -> int:
+        if self.value.dtype.kind not in "biu" or self.numel() != 1:
+            _fail(
+                DTypeError,
+                f"only an integer tensor of one element can be an index, not {self.type}",
+                "convert it with .item() or .long() first",
+            )
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.value.shape:
+            _fail(DTypeError, "a zero-dimensional tensor has no length", "use .item()")
+        return self.value.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
-        for index in range(len(self)):
-            yield self[index]
+        if not self.value.shape:
+            _fail(DTypeError, "a zero-dimensional tensor can't be iterated over", "use .item()")
+        return (self[index] for index in range(self.value.shape[0]))
+
+    def __contains__(self, element: Any) -> bool:
+        return bool(read(ops.compare.eq(self, element)).any())
 
     def __repr__(self) -> str:
         from chainrule.printing import tensor_text
 
         return tensor_text(self)
+
+    def __format__(self, format_spec: str) -> str:
+        return format(repr(self) if self.value.shape else self.item(), format_spec)
+
+    # -- other libraries, copies --------------------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __array_wrap__(self, array: Array, context: Any = None, return_scalar: bool = False) -> Any:
+        return lift(np.asarray(array))  # numpy.sin(tensor) is a tensor
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.numpy().__dlpack__(**{k: v for k, v in options.items() if v is not None})
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0  # kDLCPU
+
+    def __copy__(self) -> Tensor:
+        return self._rebuilt(self.value, dict(self.__dict__))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        from copy import deepcopy
+
+        known = memo.get(id(self))
+        if known is not None:
+            return known
+        if not self.is_leaf:
+            _fail(
+                AutogradError,
+                "deepcopy: only a leaf can be copied, and this is the result of "
+                f"{self.grad_fn.name}",
+                "copy its values with .detach().clone()",
+            )
+        y = memo[id(self)] = self._rebuilt(read(self).copy(), {})
+        y.__dict__.update(deepcopy(self.__dict__, memo))
+        y.grad = deepcopy(self.grad, memo)
+        return y
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild, (self.__class__, read(self), self.requires_grad, dict(self.__dict__))
+
+    def _rebuilt(self, value: Any, attributes: dict[str, Any]) -> Tensor:
+        return _rebuild(self.__class__, value, self.requires_grad, attributes)
 
     # -- writing to it ------------------------------------------------------------------------
 
@@ -157,10 +222,23 @@ class Tensor(TensorMethods):
         put(self, source, by)
         return self
 
-    def copy_(self, src: Any) -> Tensor:
-        """Copy the elements of `src`, broadcast, in its dtype converted."""
-        (source,) = ops.promotion.promote(src)
-        return self.put_(cast(source, self.dtype).expand(self.shape), "copy_")
+    @property
+    def data(self) -> Tensor:
+        """The same memory, unknown to the tape: changes made through it are not noticed.
+
+        Assigning to it exchanges the memory. Prefer `detach()` and `no_grad()`, which are safe.
+        """
+        return Tensor.around(self.value)
+
+    @data.setter
+    def data(self, new: Tensor) -> None:
+        if new.value.dtype != self.value.dtype:
+            _fail(
+                DTypeError,
+                f"data: a {self.type} tensor can't take over the memory of {new.type}",
+                "convert it to the same dtype first",
+            )
+        self.value = new.value
 
     # -- differentiating it -------------------------------------------------------------------
 
@@ -178,19 +256,36 @@ class Tensor(TensorMethods):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients, or no longer."""
         if requires_grad and self.value.dtype.kind != "f":
-            raise DTypeError(
+            _fail(
+                DTypeError,
                 f"requires_grad: only float tensors have gradients, not {self.type}",
-                cure="convert it with .float()",
-                location=str(user_location() or ""),
+                "convert it with .float()",
             )
         if not requires_grad and self.node is not None:
-            raise AutogradError(
+            _fail(
+                AutogradError,
                 "requires_grad: it can be turned off for leaves only",
-                cure="use .detach()",
-                location=str(user_location() or ""),
+                "use .detach()",
             )
         self.tracked = requires_grad
         return self
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward passes have added up; None before the first."""
+        return self.gradient
+
+    @grad.setter
+    def grad(self, grad: Tensor | None) -> None:
+        if grad is not None:
+            new, own = grad.value, self.value
+            if new.shape != own.shape or new.dtype != own.dtype:
+                _fail(
+                    ShapeError,
+                    f"grad: {grad.type} can't be the gradient of {self.type}",
+                    "a gradient has the shape and the dtype of its tensor",
+                )
+        self.gradient = grad
 
     @property
     def is_leaf(self) -> bool:
@@ -216,10 +311,26 @@ class Tensor(TensorMethods):
 
     def detach(self) -> Tensor:
         """The same memory, cut off from the tape."""
-        y = Tensor.__new__(Tensor)
-        y.value = self.value
+        y = Tensor.around(self.value)
         y.counter = self.version_counter()
         return y
+
+    def detach_(self) -> Tensor:
+        """Cut it off from the tape: a leaf from now on."""
+        if self.view_of is not None:
+            _fail(AutogradError, "detach_: a view can't be detached in place", "use .detach()")
+        self.node, self.output_index, self.tracked = None, 0, False
+        return self
+
+    retain_grad = hooks.retain_grad
+    register_hook = hooks.register_hook
+    register_post_accumulate_grad_hook = hooks.register_post_accumulate_grad_hook
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether it keeps its gradient although it is no leaf."""
+        node = self.grad_fn
+        return node is not None and self.output_index in (node.retained or {})
 
     def accumulate_grad(self, bar: Tensor, shared: set[int], create_graph: bool) -> None:
         """Add a cotangent to `.grad`; memory that someone else holds too is copied first."""
@@ -246,69 +357,132 @@ class Tensor(TensorMethods):
 
     __add__ = __radd__ = ops.arithmetic.add
     __sub__ = ops.arithmetic.sub
+    __rsub__ = ops.arithmetic.rsub
     __mul__ = __rmul__ = ops.arithmetic.mul
     __truediv__ = ops.arithmetic.div
-    __pow__ = ops.arithmetic.pow
-    __invert__ = ops.compare.logical_not
-    __neg__ = ops.arithmetic.neg
+    __floordiv__ = ops.division.floor_divide
+    __mod__ = ops.division.remainder
+    __pow__ = ops.powers.pow
     __matmul__ = ops.matmul.matmul
+    __getitem__ = ops.indexing.getitem
+    __setitem__ = ops.indexing.setitem
+    __neg__ = ops.arithmetic.neg
+    __pos__ = ops.arithmetic.positive
+    __abs__ = ops.elementwise.abs
+    __and__ = __rand__ = ops.bitwise.bitwise_and
+    __or__ = __ror__ = ops.bitwise.bitwise_or
+    __xor__ = __rxor__ = ops.bitwise.bitwise_xor
+    __invert__ = ops.bitwise.bitwise_not
+    __lshift__ = ops.bitwise.bitwise_left_shift
+    __rshift__ = ops.bitwise.bitwise_right_shift
     __gt__ = ops.compare.gt
+    __ge__ = ops.compare.ge
     __lt__ = ops.compare.lt
-    __eq__ = ops.compare.eq
+    __le__ = ops.compare.le
 
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.arithmetic.sub(other, self)
+    __hash__ = object.__hash__  # a tensor is itself, whatever its elements
+
+    def __eq__(self, other: Any) -> Any:
+        return ops.compare.eq(self, other) if _is_operand(other) else NotImplemented
+
+    def __ne__(self, other: Any) -> Any:
+        return ops.compare.ne(self, other) if _is_operand(other) else NotImplemented
 
     def __rtruediv__(self, other: Any) -> Tensor:
         return ops.arithmetic.div(other, self)
 
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return ops.division.floor_divide(other, self)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return ops.division.remainder(other, self)
+
     def __rpow__(self, other: Any) -> Tensor:
-        return ops.arithmetic.pow(other, self)
+        return ops.powers.pow(other, self)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul.matmul(other, self)
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return ops.bitwise.bitwise_left_shift(other, self)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return ops.bitwise.bitwise_right_shift(other, self)
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self.add_(other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self.sub_(other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self.mul_(other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self.div_(other)
+
+    def __ifloordiv__(self, other: Any) -> Tensor:
+        return self.floor_divide_(other)
+
+    def __imod__(self, other: Any) -> Tensor:
+        return self.remainder_(other)
+
+    def __ipow__(self, other: Any) -> Tensor:
+        return self.pow_(other)
+
+    def __iand__(self, other: Any) -> Tensor:
+        return self.bitwise_and_(other)
+
+    def __ior__(self, other: Any) -> Tensor:
+        return self.bitwise_or_(other)
+
+    def __ixor__(self, other: Any) -> Tensor:
+        return self.bitwise_xor_(other)
+
+    def __ilshift__(self, other: Any) -> Tensor:
+        return self.bitwise_left_shift_(other)
+
+    def __irshift__(self, other: Any) -> Tensor:
+        return self.bitwise_right_shift_(other)
 
     def where(self, condition: Tensor, other: Tensor | float) -> Tensor:
         """Its own elements where the condition holds, else `other`'s."""
         return ops.compare.where(condition, self, other)
 
-    def to(self, dtype: DType) -> Tensor:
-        """Converted to a dtype; itself where nothing changes."""
-        return cast(self, as_dtype(dtype))
+
+def _is_operand(value: Any) -> bool:
+    """Whether `==` compares it element by element; anything else (None, a string) just differs."""
+    return isinstance(value, TensorBase | int | float | np.generic | np.ndarray)
 
 
-def tensor(data: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor with a copy of the data: numbers, nested lists, arrays.
-
-    Floats become the default dtype (float32), integers int64, bools bool; NumPy arrays keep theirs.
-    """
-    array = np.array(read(data) if isinstance(data, TensorBase) else data)
-    if dtype is not None:
-        array = array.astype(dtype.numpy)
-    elif array.dtype == np.float64 and not isinstance(data, np.ndarray | np.generic):
-        array = array.astype(get_default_dtype().numpy)
-    from_numpy_dtype(array.dtype)
-    y = lift(array)
-    return y.requires_grad_() if requires_grad else y
+def _fail(error: type[ChainruleError], problem: str, cure: str) -> NoReturn:
+    raise error(problem, cure=cure, location=str(user_location() or ""))
 
 
-def from_numpy(array: Array) -> Tensor:
-    """A tensor that shares the memory of a NumPy array."""
-    from_numpy_dtype(array.dtype)
-    return lift(array)
-
-
-def as_tensor(data: Any, *, dtype: DType | None = None) -> Tensor:
-    """The data as a tensor, shared where it can be, copied where it must."""
-    if isinstance(data, Tensor):
-        y = data
-    else:
-        y = from_numpy(data) if type(data) is np.ndarray else tensor(data)
-    return y if dtype is None else y.to(dtype)
+def _rebuild(
+    kind: type[Tensor], value: Any, requires_grad: bool, attributes: dict[str, Any]
+) -> Tensor:
+    """A leaf around a value: what copying and unpickling make."""
+    y = kind.around(value)
+    y.tracked = requires_grad
+    y.__dict__.update(attributes)
+    return y
 
 
 def _in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The in-place form of an op's function: compute the new value, then put it there."""
+    """The in-place form of an op's function: compute the new value, then put it there.
+
+    The derivative may need the old value, which is about to be overwritten: so if any is recorded,
+    it is that of a copy.
+    """
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        put(self, function(self, *args, **kwargs), name)
+        before = self
+        if current_stack().has(Tape) and any(
+            isinstance(each, TensorBase) and each.tracked for each in (self, *args)
+        ):
+            before = ops.movement.clone(self)
+        put(self, function(before, *args, **kwargs), name)
         return self
 
     method.__name__, method.__doc__ = name, f"`{function.__name__}`, in place."

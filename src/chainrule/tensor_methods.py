@@ -13,3 +13,6 @@ __all__ = ["TensorMethods"]
 
 class TensorMethods(TensorBase):
     """Has, at run time, every function of `ops` whose first parameter is called `input`."""
+
+    tangents = None
+    post_accumulate_hooks = None

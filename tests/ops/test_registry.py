@@ -19,7 +19,7 @@ from chainrule.autograd import forward
 from chainrule.core.coarse import CoarseOp
 from chainrule.core.families import Binary, Elementwise, LinearOp, Unary
 from chainrule.core.interpret import bind
-from chainrule.core.op import Op, Sample, Saves, registry
+from chainrule.core.op import Sample, Saves, registry
 from chainrule.core.samples import binary_samples, samples_of, spread, unary_samples
 from chainrule.core.types import TensorType
 from chainrule.errors import OpError
@@ -28,14 +28,9 @@ STEP = 2e-4
 
 
 def _load_every_room_with_ops():
-    for room in ("ops", "autograd", "nn"):
-        try:
-            package = importlib.import_module(f"chainrule.{room}")
-        except ModuleNotFoundError as error:
-            if error.name != f"chainrule.{room}":
-                raise
-            continue
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+    for room in ("chainrule.ops", "chainrule.autograd", "chainrule.nn.functional"):
+        package = importlib.import_module(room)
+        for module in pkgutil.walk_packages(package.__path__, f"{room}."):
             importlib.import_module(module.name)
 
 
@@ -87,16 +82,23 @@ def subsets(positions):
     return [each for size in sizes for each in itertools.combinations(positions, size)]
 
 
+def samples(op):
+    """What the op says to try it with; a NumPy scalar is an array of no dimensions."""
+    return [
+        Sample(each.op, tuple(map(np.asarray, each.inputs)), each.smooth) for each in samples_of(op)
+    ]
+
+
 def smooth_samples(op):
     return [
         sample
-        for sample in samples_of(op)
+        for sample in samples(op)
         if sample.smooth and sample.op.differentiable and differentiable_inputs(sample)
     ]
 
 
 def draw(shape, seed):
-    return np.random.default_rng(seed).standard_normal(shape)
+    return np.asarray(np.random.default_rng(seed).standard_normal(shape))
 
 
 def gradients(op, arrays, tracked, y_bar, create_graph=False):
@@ -121,7 +123,7 @@ def tangent(op, inputs, tangents):
 
 def moved(arrays, directions, distance):
     return [
-        array + distance * directions[i] if i in directions else array
+        np.asarray(array + distance * directions[i]) if i in directions else array
         for i, array in enumerate(arrays)
     ]
 
@@ -295,10 +297,11 @@ def check_inputs_are_left_alone(sample):
 def test_op_says_what_it_is_and_what_to_try_it_with(name):
     op = registry[name]
     assert op.name == name
-    assert op.__doc__ is not None and op.__doc__ is not Op.__doc__, "an op says its formula"
-    assert "=" in op.__doc__, "an op's docstring has its formula: y = ..."
-    assert samples_of(op), "an op says what to try it with"
-    for sample in samples_of(op):
+    assert op.__dict__.get("__doc__"), "an op says what it computes"
+    if is_differentiable(op):
+        assert "=" in op.__doc__, "an op's docstring has its formula: y = ..."
+    assert samples(op), "an op says what to try it with"
+    for sample in samples(op):
         assert type(sample.op) is op
         hash(sample.op)
         kinds = {x.dtype for x in sample.inputs}
@@ -309,7 +312,7 @@ def test_op_says_what_it_is_and_what_to_try_it_with(name):
 
 @each_op()
 def test_type_rule_is_what_the_reference_gives(name):
-    for sample in samples_of(registry[name]):
+    for sample in samples(registry[name]):
         check_type_rule(sample, np.float64)
         check_type_rule(sample, np.float32)
 
@@ -334,26 +337,26 @@ def test_gradient_of_the_gradient_is_its_slope(name):
 
 @each_op(lambda op: issubclass(op, CoarseOp) and is_differentiable(op))
 def test_hand_derived_backward_is_autodiff_of_the_body(name):
-    for sample in samples_of(registry[name]):
+    for sample in samples(registry[name]):
         check_hand_derived_backward(sample)
 
 
 @each_op()
 def test_memory_layout_makes_no_difference(name):
-    for sample in samples_of(registry[name]):
+    for sample in samples(registry[name]):
         check_memory_layouts(sample)
 
 
 @each_op()
 def test_inputs_are_left_alone(name):
-    for sample in samples_of(registry[name]):
+    for sample in samples(registry[name]):
         check_inputs_are_left_alone(sample)
 
 
 @each_op(lambda op: issubclass(op, Elementwise))
 def test_elementwise_op_takes_scalars_nothing_and_broadcasts(name):
     op = registry[name]
-    sample = next(each for each in samples_of(op) if all(x.size for x in each.inputs))
+    sample = next(each for each in samples(op) if all(x.size for x in each.inputs))
     scalars = tuple(x.reshape(-1)[0].reshape(()) for x in sample.inputs)
     row, column = (3,), (2, 1)
     shapes = [
@@ -522,8 +525,8 @@ def passes(check, samples, *args):
 )
 def test_a_wrong_op_is_caught(op, check, extra):
     right = CoarseScale if op is CoarseScale else Right
-    assert passes(check, samples_of(right), *extra)
-    assert not passes(check, samples_of(op), *extra)
+    assert passes(check, samples(right), *extra)
+    assert not passes(check, samples(op), *extra)
 
 
 @pytest.mark.parametrize("check", [check_hand_derived_backward, check_first_order, check_adjoint])

@@ -3,8 +3,8 @@
 A *dual* tensor carries its tangent in `Tensor.tangents`, by level. `ForwardMode` lets the
 interpreter below carry an op out, asks the op how its output moves (`Op.jvp`), and hangs that on
 the output. The tangent is computed by whoever is below: so the tape records it, an outer level
-pushes its own tangents through it, and derivatives nest in any order. Each level has a number of its
-own, never used again: a perturbation of one can't be taken for that of another.
+pushes its own tangents through it, and derivatives nest in any order. Each level has a number of
+its own, never used again: a perturbation of one can't be taken for that of another.
 
 A coarse op is its body here: the tangent of the whole is that of its parts.
 
@@ -21,6 +21,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chainrule.autograd.tape import SavedOutput
+from chainrule.core.base import as_tuple
 from chainrule.core.coarse import CoarseOp
 from chainrule.core.interpret import Interpreter, Run, Stack, current_stack, enter, leave, using
 from chainrule.core.location import user_location
@@ -88,10 +89,10 @@ class ForwardMode(Interpreter):
 
     def _hang(self, y: Any, y_dot: Any) -> None:
         """Give y its tangent, and tell its node: what that saved of y was saved without it."""
-        y.tangents = {**(y.tangents or {}), self.level: y_dot}
+        known: dict[int, Any] = y.tangents or {}
+        y.tangents = {**known, self.level: y_dot}
         if y.node is not None:
-            kept = y.node.saved_outputs
-            saved = kept[y.output_index] if isinstance(kept, list) else kept
+            saved = as_tuple(y.node.saved_outputs)[y.output_index]
             if isinstance(saved, SavedOutput):
                 saved.tangents = y.tangents
 

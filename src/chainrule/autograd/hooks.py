@@ -18,6 +18,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any
 
+from chainrule.core.base import as_tuple, is_tensor
 from chainrule.core.location import user_location
 from chainrule.errors import AutogradError, ShapeError
 
@@ -107,10 +108,9 @@ def register_hook(tensor: Any, hook: Callable[[Any], Any]) -> RemovableHandle:
         if tensor.hooks is None:
             tensor.hooks = Hooks()
         return add_hook(tensor.hooks, hook)
-    if node.output_hooks is None:
-        node.output_hooks = {}
-    node.hooked = True
-    return add_hook(node.output_hooks.setdefault(tensor.output_index, Hooks()), hook)
+    by_output: dict[int, Hooks] = node.output_hooks or {}
+    node.output_hooks, node.hooked = by_output, True
+    return add_hook(by_output.setdefault(tensor.output_index, Hooks()), hook)
 
 
 def register_post_accumulate_grad_hook(tensor: Any, hook: Callable[[Any], None]) -> RemovableHandle:
@@ -141,9 +141,9 @@ def retain_grad(tensor: Any) -> None:
     _require_grad(tensor, "retain_grad")
     node = tensor.grad_fn
     if node is not None:
-        if node.retained is None:
-            node.retained = {}
-        node.retained[tensor.output_index] = weakref.ref(tensor)
+        retained: dict[int, Any] = node.retained or {}
+        retained[tensor.output_index] = weakref.ref(tensor)
+        node.retained = retained
         node.hooked = True
 
 
@@ -165,41 +165,48 @@ def run_tensor_hooks(hooks: Hooks, bar: Any) -> Any:
 
 def run_output_hooks(node: Any, y_bar: Any) -> Any:
     """Steps 1 and 2, for every output of a node: a gradient, or a list of them."""
-    y_bars: list[Any] = y_bar if type(y_bar) is list else [y_bar]
-    for index, hooks in (node.output_hooks or {}).items():
+    y_bars = list(as_tuple(y_bar))
+    output_hooks: dict[int, Hooks] = node.output_hooks or {}
+    for index, hooks in output_hooks.items():
         if y_bars[index] is not None:
             y_bars[index] = run_tensor_hooks(hooks, y_bars[index])
-    for index, reference in (node.retained or {}).items():
+    retained: dict[int, Callable[[], Any]] = node.retained or {}
+    for index, reference in retained.items():
         tensor, bar = reference(), y_bars[index]
         if tensor is not None and bar is not None:
             tensor.grad = bar.clone() if tensor.grad is None else tensor.grad + bar
-    return y_bars if type(y_bar) is list else y_bars[0]
+    return _like(y_bar, y_bars)
 
 
 def run_pre_hooks(hooks: Hooks, y_bar: Any) -> Any:
     """Step 3, for the gradients of all outputs of a node."""
-    y_bars = tuple(y_bar) if type(y_bar) is list else (y_bar,)
+    y_bars = as_tuple(y_bar)
     for hook in list(hooks.values()):
         changed = hook(y_bars)
         y_bars = y_bars if changed is None else _as_many(hook, changed, y_bars)
-    return list(y_bars) if type(y_bar) is list else y_bars[0]
+    return _like(y_bar, list(y_bars))
 
 
 def run_post_hooks(hooks: Hooks, x_bars: Any, y_bar: Any) -> Any:
     """Step 5, for the gradients of all inputs of a node."""
-    y_bars = tuple(y_bar) if type(y_bar) is list else (y_bar,)
+    y_bars = as_tuple(y_bar)
     for hook in list(hooks.values()):
         changed = hook(tuple(x_bars), y_bars)
         x_bars = x_bars if changed is None else _as_many(hook, changed, x_bars)
     return x_bars
 
 
+def _like(y_bar: Any, y_bars: list[Any]) -> Any:
+    """One cotangent or a list of them, as it came."""
+    return y_bars[0] if is_tensor(y_bar) else y_bars
+
+
 def _as_many(hook: Any, changed: Any, bars: Any) -> tuple[Any, ...]:
-    listed = changed if isinstance(changed, tuple | list) else (changed,)
+    listed = as_tuple(changed)
     if len(listed) != len(bars):
         raise AutogradError(
             f"hook {getattr(hook, '__name__', hook)!r} was given {len(bars)} gradients and "
             f"returned {len(listed)}",
             cure="return as many (None for one that is zero), or None to leave them as they are",
         )
-    return tuple(listed)  # type: ignore[arg-type]
+    return listed

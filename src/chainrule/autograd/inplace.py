@@ -1,23 +1,32 @@
 """In-place changes and the tape: a tensor that was written to has a new history.
 
-`y.mul_(x)` puts a new value into y's memory, and y's node becomes the one that made that value. If y
-is a view, its base has changed too: the base is then a function of what it was and of what was
-written (`WriteView`), and every other view of it is, when next used, that view of the new base.
+`y.mul_(x)` puts a new value into y's memory, and y's node becomes the one that made that value. If
+y is a view, its base has changed too: the base is then a function of what it was and of what was
+written (`WriteView`), and every view of it, y among them, is, when next used, that view of the new
+base (`refresh_view`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.autograd.tape import Node, Tape
-from chainrule.core.base import TensorBase, ViewOf
+import numpy as np
+
+from chainrule.autograd.tape import Node, Tape, refresh_view, with_tape
+from chainrule.core.base import ViewOf
+from chainrule.core.dtypes import can_cast
 from chainrule.core.families import LinearOp
 from chainrule.core.interpret import assign, bind, current_stack, enter, leave
 from chainrule.core.location import user_location
-from chainrule.core.op import Array, Bars, Needs, Op
-from chainrule.core.types import TensorType
+from chainrule.core.op import Array, Bars, Needs, Op, Sample
+from chainrule.core.samples import spread
+from chainrule.core.types import TensorType, broadcast_shapes_or_none
 from chainrule.errors import AutogradError
+from chainrule.ops.movement import Permute
+from chainrule.ops.promotion import cast
+from chainrule.ops.slicing import Slice
 
 __all__ = ["WriteView", "put", "replay"]
 
@@ -34,6 +43,16 @@ class WriteView(LinearOp):
 
     ops: tuple[Op, ...]
 
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """Through no view, a slice, and a slice of a transposed matrix."""
+        for ops, shape in (
+            ((), (2, 3)),
+            ((Slice((1,)),), (3,)),
+            ((Permute((1, 0)), Slice(((0, 2, 1),))), (2, 2)),
+        ):
+            yield Sample(op(ops), (spread((2, 3), -3, 3), spread(shape, -3, 3, seed=1)))
+
     def type_rule(self, base: TensorType, source: TensorType) -> TensorType:
         """The base's type."""
         return base
@@ -41,11 +60,18 @@ class WriteView(LinearOp):
     def reference(self, base: Array, source: Array) -> Array:
         """A copy of the base, written to through the view."""
         copy = base.copy()
-        view = copy
-        for op in self.ops:
-            view = op.reference(view)
-        view[...] = source
+        view = self._view(copy)
+        if np.may_share_memory(view, copy):
+            view[...] = source
+        else:  # a reshape had to copy, for this memory is laid out unlike the first base's
+            places = self._view(np.arange(copy.size).reshape(copy.shape))
+            copy.reshape(-1)[places] = source
         return copy
+
+    def _view(self, x: Any) -> Array:
+        for op in self.ops:
+            x = op.reference(x)
+        return x
 
     def transpose(self, y_bar: Any, base: Any, source: Any, *, needs: Needs) -> Bars:
         """Zeros where it was overwritten; for the source, what stands there."""
@@ -53,7 +79,7 @@ class WriteView(LinearOp):
         for op in self.ops:
             source_bar = bind(op, source_bar)
         base_bar = bind(self, y_bar, source_bar.zeros_like()) if needs[0] else None
-        return base_bar, source_bar
+        return base_bar, source_bar if needs[1] else None
 
 
 def put(target: Any, source: Any, by: str) -> None:
@@ -63,45 +89,100 @@ def put(target: Any, source: Any, by: str) -> None:
         AutogradError: target is a leaf that requires gradients (or a view of one) and the tape is
             recording: its gradient would be lost.
     """
+    if source.view_of is not None:
+        refresh_view(source)
+    if _is_same_place(target, source):
+        return
     recording = current_stack().has(Tape)
     base = target.view_of.base if target.view_of is not None else target
-    if recording and base.tracked and base.node is None:
-        raise AutogradError(
-            f"{by}: a leaf that requires gradients can't be changed in place while the tape records",
-            cure="do it under chainrule.no_grad(), or use the out-of-place form",
-            location=str(user_location() or ""),
-        )
+    if recording:
+        _refuse_leaf(base, by)
+        _refuse_leaf(target, by)
+    source = _fitted(target, source)
     assign(target, source)
     counter = base.version_counter()
     counter.count += 1
     counter.changed_by = by
     counter.changed_at = user_location()
     if recording and (base.tracked or source.tracked):
-        _rebase(target, base, source)
+        _rebase(target, base, source, by)
+    if base.tangents or source.tangents:
+        _move_tangents(target, base, source)
 
 
-def _rebase(target: Any, base: Any, source: Any) -> None:
-    """Give target and base the history that what was written has."""
+def _is_same_place(target: Any, source: Any) -> bool:
+    """Whether source is the very memory of target: `x[0] += 1` ends with `x[0] = x[0]`."""
+    if source is target:
+        return True
+    a, b = target.view_of, source.view_of
+    return a is not None and b is not None and a.base is b.base and a.ops == b.ops
+
+
+def _refuse_leaf(tensor: Any, by: str) -> None:
+    if tensor.tracked and tensor.node is None:
+        raise AutogradError(
+            f"{by}: a leaf that requires gradients can't be changed in place while recording",
+            cure="do it under chainrule.no_grad(), or use the out-of-place form",
+            location=str(user_location() or ""),
+        )
+
+
+def _fitted(target: Any, source: Any) -> Any:
+    """The source in the dtype and shape of the target, where PyTorch lets it be written there."""
+    have, want = source.value, target.value
+    if have.dtype is not want.dtype and can_cast(source.dtype, target.dtype):
+        source = cast(source, target.dtype)
+    if not source.tracked and source.tangents is None:
+        return source  # whoever interprets broadcasts what he writes; only history needs more
+    if have.shape != want.shape and (
+        broadcast_shapes_or_none([have.shape, want.shape]) == want.shape
+    ):
+        source = source.expand(want.shape)
+    return source
+
+
+def _rebase(target: Any, base: Any, source: Any, by: str) -> None:
+    """Give the base the history that what was written has; its views follow when next used.
+
+    The node of a value just computed for this is simply taken over. What `copy_` copies belongs to
+    someone else, whose hooks are not ours, and a constant has none: these get a node of their own.
+    """
+    known = base.node
+    kept = known.retained.pop(base.output_index, None) if known and known.retained else None
+    if target is base and source.node is not None and by != "copy_":
+        base.node, base.output_index = source.node, source.output_index
+    else:
+        op = WriteView(target.view_of.ops if target is not base else ())
+        base.node, base.output_index = Node(op, (base, source), base), 0
+    base.tracked = True
+    if kept is not None:  # its owner asked to keep the gradient: that of the new value, from now
+        base.node.retained = {**(base.node.retained or {}), base.output_index: kept}
+        base.node.hooked = True
+
+
+def _move_tangents(target: Any, base: Any, source: Any) -> None:
+    """Forward mode: the base moves as what was written does, and as it did where it was not."""
+    moving: dict[int, Any] = base.tangents or {}
+    written: dict[int, Any] = source.tangents or {}
     if target is base:
-        target.node, target.output_index = source.node or _identity(source), source.output_index
-        target.tracked = source.tracked
+        base.tangents = source.tangents
         return
     op = WriteView(target.view_of.ops)
-    base.node, base.output_index, base.tracked = Node(op, (base, source), base), 0, True
-    target.view_of.version = base.version
-    replay(target, target.view_of)
-
-
-def _identity(source: TensorBase) -> Any:
-    """A node for a leaf that was copied as it is; none for a constant."""
-    if not source.tracked:
-        return None
-    return bind(WriteView(()), source.detach(), source).node  # type: ignore[attr-defined]
+    base.tangents = {
+        level: bind(
+            op,
+            moving[level] if level in moving else base.zeros_like(),
+            written[level] if level in written else source.zeros_like(),
+        )
+        for level in {*moving, *written}
+    }
+    refresh_view(target)
+    target.tangents = source.tangents
 
 
 def replay(view: Any, made: ViewOf) -> None:
     """Set a view's history to its view ops applied to its base as that is now."""
-    token = enter(current_stack().without(Tape).push(Tape()))
+    token = enter(with_tape(current_stack()))
     try:
         fresh = made.base
         for op in made.ops:

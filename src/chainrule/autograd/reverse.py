@@ -13,18 +13,20 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.autograd.anomaly import Anomaly, check_for_nan
 from chainrule.autograd.hooks import (
     run_output_hooks,
     run_post_hooks,
     run_pre_hooks,
     run_tensor_hooks,
 )
-from chainrule.autograd.tape import Node, Tape, refresh_view
-from chainrule.core.base import TensorBase
+from chainrule.autograd.tape import Node, Tape, refresh_view, with_tape
+from chainrule.core.base import TensorBase, as_tuple
 from chainrule.core.coarse import CoarseOp
-from chainrule.core.interpret import Stack, current_stack, enter, leave, lift
+from chainrule.core.interpret import current_stack, enter, leave, lift
 from chainrule.core.location import user_location
 from chainrule.errors import AutogradError, ShapeError
+from chainrule.ops.promotion import cast
 
 __all__ = ["backward", "grad"]
 
@@ -38,7 +40,7 @@ def backward(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     *,
-    inputs: Sequence[Any] | None = None,
+    inputs: Any = None,
 ) -> None:
     """Add d(tensors)/d(leaf) to the `.grad` of every leaf the tensors depend on.
 
@@ -47,18 +49,28 @@ def backward(
         grad_tensors: the cotangent of each; None stands for 1 (of a scalar).
         retain_graph: keep what the tape saved, for another pass. Defaults to `create_graph`.
         create_graph: record the backward pass too, so that it can be differentiated in turn.
-        inputs: add to these leaves only.
+        inputs: add to the `.grad` of these only, leaves or not.
+
+    Raises:
+        AutogradError: nothing was recorded, or what was saved is gone or was changed since.
     """
     roots = _roots(tensors, grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
-    wanted = None if inputs is None else {id(x) for x in inputs}
+    targets = None if inputs is None else _targets("backward", inputs)
     shared = {id(y_bar.value) for _, y_bar in roots}
+    wanted = None if targets is None else {(id(x.node or x), x.output_index): x for x in targets}
 
-    def accumulate(leaf: Any, _: int, bar: Any) -> None:
-        if wanted is None or id(leaf) in wanted:
-            leaf.accumulate_grad(bar, shared, create_graph)
+    def accumulate(where: Any, index: int, bar: Any) -> None:
+        tensor = where if wanted is None else wanted.get((id(where), index))
+        if tensor is not None:
+            tensor.accumulate_grad(bar, shared, create_graph)
+            if tensor.post_accumulate_hooks:
+                for hook in list(tensor.post_accumulate_hooks.values()):
+                    hook(tensor)
 
-    _walk(roots, keep, create_graph, _only_towards(roots, inputs), at_leaf=accumulate)
+    useful = _only_towards(roots, targets)
+    at_node = None if wanted is None else accumulate
+    _walk(roots, keep, create_graph, useful, at_leaf=accumulate, at_node=at_node)
 
 
 def grad(
@@ -86,14 +98,7 @@ def grad(
         one gradient per input.
     """
     roots = _roots(outputs, grad_outputs)
-    targets = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
-    for index, x in enumerate(targets):
-        if not x.tracked:
-            raise AutogradError(
-                f"grad: input {index} ({x.type}) does not require gradients",
-                cure="call .requires_grad_() on it before it is used",
-                location=str(user_location() or ""),
-            )
+    targets = _targets("grad", inputs)
     keep = create_graph if retain_graph is None else retain_graph
     found: dict[tuple[int, int], Any] = {}
     captures = {(id(x.node or x), x.output_index) for x in targets}
@@ -117,6 +122,25 @@ def grad(
             )
         results.append(result)
     return tuple(results)
+
+
+def _targets(what: str, inputs: Any) -> tuple[Any, ...]:
+    """The inputs to differentiate by, checked and up to date."""
+    targets = as_tuple(inputs)
+    if not targets:
+        raise AutogradError(
+            f"{what}: no inputs to differentiate by",
+            cure="name at least one in inputs=",
+            location=str(user_location() or ""),
+        )
+    for index, x in enumerate(targets):
+        if not x.requires_grad:
+            raise AutogradError(
+                f"{what}: input {index} ({x.type}) does not require gradients",
+                cure="call .requires_grad_() on it before it is used",
+                location=str(user_location() or ""),
+            )
+    return targets
 
 
 def _roots(tensors: Any, grads: Any) -> list[tuple[Any, Any]]:
@@ -159,7 +183,7 @@ def _root(y: Any, y_bar: Any) -> tuple[Any, Any]:
             cure="a cotangent has the shape of what it belongs to",
             location=str(user_location() or ""),
         )
-    return y, y_bar
+    return y, y_bar if y_bar.value.dtype == y.value.dtype else cast(y_bar, y.dtype)
 
 
 def _only_towards(roots: list[tuple[Any, Any]], inputs: Sequence[Any] | None) -> set[int] | None:
@@ -209,7 +233,7 @@ def _walk(
             return
         known = arrivals.get(where)
         if known is None:
-            if where.tracked_leaf:
+            if not isinstance(where, Node):
                 leaves.append(where)
             else:
                 heapq.heappush(heap, (-where.sequence, where))
@@ -223,7 +247,9 @@ def _walk(
         else:
             arrivals[where] = known + bar
 
-    token = enter(_recording(create_graph))
+    stack = current_stack()
+    suspicious = any(isinstance(each, Anomaly) and each.check_nan for each in stack.layers)
+    token = enter(with_tape(stack) if create_graph else stack.without(Tape))
     try:
         for y, y_bar in roots:
             arrive(y.node or y, y.output_index, y_bar)
@@ -233,12 +259,15 @@ def _walk(
             if node.hooked:
                 y_bar = run_output_hooks(node, y_bar)
             if at_node is not None:
-                for index, each in enumerate(y_bar if type(y_bar) is list else (y_bar,)):
+                for index, each in enumerate(as_tuple(y_bar)):
                     if each is not None:
                         at_node(node, index, each)
                 if not _leads_on(node, useful):
                     continue
-            for edge, x_bar in zip(node.edges, _pull_back(node, y_bar, create_graph), strict=True):
+            x_bars = _pull_back(node, y_bar, create_graph)
+            if suspicious:
+                check_for_nan(node, x_bars)
+            for edge, x_bar in zip(node.edges, x_bars, strict=True):
                 if edge is not None and x_bar is not None:
                     arrive(edge[0], edge[1], x_bar)
             if not retain_graph:
@@ -248,14 +277,6 @@ def _walk(
             at_leaf(leaf, 0, run_tensor_hooks(leaf.hooks, bar) if leaf.hooks else bar)
     finally:
         leave(token)
-
-
-def _recording(record: bool) -> Stack:
-    """The current interpreters, with or without the tape."""
-    stack = current_stack()
-    if not record:
-        return stack.without(Tape)
-    return stack if stack.has(Tape) else stack.push(Tape())
 
 
 def _leads_on(node: Node, useful: set[int] | None) -> bool:

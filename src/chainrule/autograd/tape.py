@@ -22,7 +22,7 @@ from chainrule.core.op import Op
 from chainrule.core.types import TensorType, type_of
 from chainrule.errors import AutogradError
 
-__all__ = ["Edge", "Node", "SavedOutput", "Tape", "refresh_view"]
+__all__ = ["Edge", "Node", "SavedOutput", "Tape", "newest", "refresh_view", "with_tape"]
 
 Edge = tuple[Any, int]
 """Where a cotangent goes on: a node and which of its outputs, or a leaf tensor and 0."""
@@ -64,7 +64,7 @@ class Node:
     post_hooks: Hooks | None = None
     retained: dict[int, Any] | None = None
     location: Location | None = None
-    tracked_leaf = False  # told from a leaf tensor, on the way back, by this
+    recompute: Callable[[], None] | None = None  # brings back what a checkpoint did not keep
 
     def __init__(self, op: Op, inputs: tuple[TensorBase, ...], outputs: Any) -> None:
         self.op = op
@@ -130,11 +130,16 @@ class Node:
         return add_hook(self.pre_hooks, fn)
 
     def free(self) -> None:
-        """Forget what was saved: the backward pass has used it."""
-        self.saved = self.saved_outputs = None
+        """Forget what was saved: the backward pass has used it. What saved nothing stays usable."""
+        if self.versions or type(self.saved_outputs) is not TensorType:
+            self.saved = self.saved_outputs = None
+            if self.recompute is not None:
+                self.recompute = None
 
     def unpack(self) -> tuple[Any, list[Any]]:
         """The outputs and the inputs as the derivative wants them, checked to be unchanged."""
+        if self.saved is None and self.recompute is not None:
+            self.recompute()
         if self.saved is None:
             raise AutogradError(
                 f"{self.op.name}: the graph was freed by an earlier backward pass",
@@ -203,6 +208,16 @@ class Tape(Interpreter):
         return run
 
 
+def newest() -> int:
+    """A number above that of every node there is, and below that of every node to come."""
+    return next(_sequence)
+
+
+def with_tape(stack: Stack) -> Stack:
+    """The same pile with a tape, at its place right above the base: what others do is recorded."""
+    return stack if stack.has(Tape) else Stack(stack.base, (Tape(), *stack.layers))
+
+
 def refresh_view(view: Any) -> None:
     """Bring the history of a view up to date after its base was changed in place.
 
@@ -214,7 +229,7 @@ def refresh_view(view: Any) -> None:
     if made.version == version:
         return
     made.version = version
-    if made.base.tracked:
+    if made.base.tracked and (view.node is not None or not view.tracked):  # else it is a leaf
         from chainrule.autograd.inplace import replay
 
         replay(view, made)

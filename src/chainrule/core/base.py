@@ -1,18 +1,17 @@
 """`TensorBase`: the fields that interpreters keep on a tensor.
 
 `Tensor`, with all its methods, is built on top of the ops; what lies below it needs only this.
-Class attributes are the defaults, so that making a tensor sets one field, `value`, and no more.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from chainrule.core.location import Location
     from chainrule.core.op import Op
 
-__all__ = ["TensorBase", "VersionCounter", "ViewOf"]
+__all__ = ["TensorBase", "VersionCounter", "ViewOf", "as_tuple", "is_tensor"]
 
 
 class VersionCounter:
@@ -51,21 +50,46 @@ class TensorBase:
         tangents: forward mode's tangent of this value, by level.
         hooks: functions that see this leaf's gradient on the way back.
         post_accumulate_hooks: functions called with this leaf once its `.grad` is up to date.
-        tracked_leaf: True; a node of the tape, where the way back may lead too, has False.
+        gradient: what backward passes have added up; a leaf's, unless asked to be kept. `grad` is
+            this, checked when it is set.
         inference: made under `inference_mode`, and so unknown to the tape for ever.
     """
 
+    # Slots, filled when a tensor is made: attributes that are sometimes the class's and sometimes
+    # the instance's are looked up the slow way every time, and the tape looks at these all the time.
+    __slots__ = (
+        "counter",
+        "gradient",
+        "hooks",
+        "inference",
+        "node",
+        "output_index",
+        "tracked",
+        "value",
+        "view_of",
+    )
+
     value: Any
-    tracked: bool = False
-    node: Any = None
-    output_index: int = 0
-    counter: VersionCounter | None = None
-    view_of: ViewOf | None = None
-    tangents: dict[int, Any] | None = None
-    inference: bool = False
-    hooks: Any = None
-    post_accumulate_hooks: Any = None
-    tracked_leaf = True
+    tracked: bool
+    node: Any
+    output_index: int
+    counter: VersionCounter | None
+    view_of: ViewOf | None
+    inference: bool
+    hooks: Any
+    gradient: Any
+    tangents: dict[int, Any] | None
+    post_accumulate_hooks: Any
+
+    @classmethod
+    def around(cls, value: Any) -> Self:
+        """A new tensor around a value of the current interpreter: no copy, no check, no history."""
+        self = cls.__new__(cls)
+        self.value = value
+        self.tracked = self.inference = False
+        self.node = self.counter = self.view_of = self.hooks = self.gradient = None
+        self.output_index = 0
+        return self
 
     def version_counter(self) -> VersionCounter:
         """The counter of this memory: the base's, for a view."""
@@ -82,3 +106,13 @@ class TensorBase:
         if self.counter is None and self.view_of is None:
             return 0
         return self.version_counter().count
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether it is a tensor."""
+    return isinstance(x, TensorBase)
+
+
+def as_tuple(given: Any) -> tuple[Any, ...]:
+    """One thing, or a tuple or a list of them, as a tuple."""
+    return tuple(given) if issubclass(type(given), tuple | list) else (given,)

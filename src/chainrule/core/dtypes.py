@@ -97,7 +97,7 @@ float64 = DType("float64", "f64", np.dtype(np.float64), FLOAT)
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
 BY_NUMPY: dict[np.dtype[Any], DType] = {dtype.numpy: dtype for dtype in ALL}
 """The dtype of memory that is known to have one; `from_numpy_dtype` checks."""
-_BY_PYTHON: dict[type, DType] = {bool: bool_, int: int64}
+_BY_PYTHON: dict[type, DType] = {bool: bool_, int: int64, float: float64}  # PyTorch's
 _default = float32
 
 
@@ -134,8 +134,6 @@ def as_dtype(dtype: object) -> DType:
     """A `DType` from anything that names one: itself, a NumPy dtype, `bool`, `int`, `float`."""
     if isinstance(dtype, DType):
         return dtype
-    if dtype is float:
-        return _default
     if isinstance(dtype, type) and dtype in _BY_PYTHON:
         return _BY_PYTHON[dtype]
     try:

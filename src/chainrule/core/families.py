@@ -136,6 +136,8 @@ def _partial(method: Callable[..., Any], wants: tuple[int, ...]) -> Partial:
         if only == OUTPUT:
             return lambda op, y, inputs: method(op, y)
         return lambda op, y, inputs: method(op, inputs[only])
+    if not wants:
+        return lambda op, y, inputs: method(op)
     return lambda op, y, inputs: method(op, *[y if w == OUTPUT else inputs[w] for w in wants])
 
 

@@ -67,7 +67,7 @@ def _no_samples(op: type[Any]) -> Iterable[Sample]:
     return ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)  # it has no fields: no __init__ to call for each op made
 class Op:
     """One mathematical operation.
 

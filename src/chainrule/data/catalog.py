@@ -79,13 +79,23 @@ def _published(
     )
 
 
+_DIGIT_NAMES = (
+    "0 - zero",
+    "1 - one",
+    "2 - two",
+    "3 - three",
+    "4 - four",
+    "5 - five",
+    "6 - six",
+    "7 - seven",
+    "8 - eight",
+    "9 - nine",
+)
+
 _MNIST = DataSetInfo(
     name="mnist",
     title="MNIST",
-    classes=tuple(
-        f"{digit} - {word}"
-        for digit, word in enumerate("zero one two three four five six seven eight nine".split())
-    ),
+    classes=_DIGIT_NAMES,
     files=_FILES,
     published=_published(
         (

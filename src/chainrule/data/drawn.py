@@ -126,7 +126,9 @@ def _draw_block(
     half_width = rng.uniform(*hand.half_width, (BLOCK, 1)).astype(np.float32)
     softness = rng.uniform(*hand.softness, (BLOCK, 1)).astype(np.float32)
     darkness = rng.uniform(hand.darkness, 1, (BLOCK, 1, 1)).astype(np.float32)
-    dots, weights = _fit(dots, weights, half_width)
+    # MNIST was centred by whole pixels: what is left over is uniform within half a pixel.
+    middle = (SIDE / 2 + rng.uniform(-0.5, 0.5, (BLOCK, 1, 2))).astype(np.float32)
+    dots, weights = _fit(dots, weights, half_width, middle)
     return _ink(dots, weights, half_width, softness, darkness), labels
 
 
@@ -139,7 +141,7 @@ def _strokes(
     points = pens.points[style]
     amount = hand.jitter * rng.uniform(0.4, 1.6, (BLOCK, 1, 1))
     points = points + (amount * rng.standard_normal(points.shape)).astype(np.float32)
-    return pens.basis[style] @ points, pens.joined[style]
+    return (pens.basis[style] @ points).astype(np.float32), pens.joined[style]
 
 
 def _elastic(rng: np.random.Generator, dots: Array, amplitude: float) -> Array:
@@ -160,11 +162,11 @@ def _affine(rng: np.random.Generator, dots: Array, hand: Handwriting) -> Array:
     matrix = np.empty((BLOCK, 2, 2), np.float32)
     matrix[:, 0, 0], matrix[:, 0, 1] = width * cos, width * sin
     matrix[:, 1, 0], matrix[:, 1, 1] = -slant * cos - sin, -slant * sin + cos
-    return (dots - np.float32(0.5)) @ matrix
+    return ((dots - np.float32(0.5)) @ matrix).astype(np.float32)
 
 
-def _fit(dots: Array, joined: Array, half_width: Array) -> tuple[Array, Array]:
-    """Fit the inked box into 20 x 20, centre its mass in 28 x 28; each dot weighs its length."""
+def _fit(dots: Array, joined: Array, half_width: Array, middle: Array) -> tuple[Array, Array]:
+    """Fit the inked box into 20 x 20, centre its mass at `middle`; each dot weighs its length."""
     low = dots.min(axis=1)
     extent = (dots.max(axis=1) - low).max(axis=1, keepdims=True)
     scale = (np.float32(BOX) - 2 * half_width) / np.maximum(extent, np.float32(1e-3))
@@ -176,8 +178,7 @@ def _fit(dots: Array, joined: Array, half_width: Array) -> tuple[Array, Array]:
     weights[:, 1:] += length / 2
     mass = np.maximum(weights.sum(axis=1, keepdims=True), np.float32(1e-3))
     centre = np.einsum("np,npc->nc", weights, dots) / mass
-    # MNIST's own centring moves whole pixels, so half a pixel either way is left in.
-    return dots - centre[:, None] + np.float32((SIDE - 1) / 2), weights
+    return dots - centre[:, None] + middle, weights
 
 
 def _ink(

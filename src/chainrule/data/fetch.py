@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chainrule.data.catalog import DataSetInfo, describe
-from chainrule.data.download import download
 from chainrule.data.files import atomic_file
+from chainrule.data.transfer import download
 from chainrule.errors import DataError, DownloadError
 
 if TYPE_CHECKING:
-    from chainrule.data.download import Progress
+    from chainrule.data.transfer import Progress
 
     StrPath = str | os.PathLike[str]
 
@@ -137,9 +137,8 @@ def _fetch(info: DataSetInfo, cache: Path, progress: Progress | None, timeout: f
         for remote in info.published:
             download(remote, folder, progress=progress, timeout=timeout)
     except DownloadError as error:
-        raise DownloadError(
-            error.problem, cure=_manual_steps(info, cache), **error.facts
-        ) from error
+        steps = _manual_steps(info, cache)
+        raise DownloadError(error.problem, cure=steps, name=info.name) from error
     if info.archived:
         _unpack(info, folder / info.published[0].name, folder)
     files = _find(info, cache, "download")
@@ -190,4 +189,3 @@ def _manual_steps(info: DataSetInfo, cache: Path) -> str:
         "  with no data at all, train on the drawn digits (data set `drawn`), which need no file",
     ]
     return "\n".join(lines)
-

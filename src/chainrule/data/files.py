@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from chainrule.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["atomic_file", "make_folder", "storage_error"]
 
@@ -49,7 +49,7 @@ def make_folder(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+def atomic_file(path: str | os.PathLike[str]) -> Generator[IO[bytes]]:
     """Open a binary file that replaces `path` when the block ends well, and vanishes otherwise.
 
     Raises:

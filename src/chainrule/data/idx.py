@@ -16,7 +16,7 @@ import contextlib
 import os
 import struct
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from chainrule.data.files import atomic_file
 from chainrule.errors import DataError, DTypeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -141,7 +141,7 @@ def write_idx(path: StrPath, array: NDArray[Any]) -> None:
 
 
 @contextlib.contextmanager
-def _stream(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
+def _stream(path: Path) -> Generator[tuple[IO[bytes], bool]]:
     """The file's (decompressed) bytes, with every way it can fail turned into a DataError."""
     try:
         with path.open("rb") as file:
@@ -152,8 +152,8 @@ def _stream(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
                 return
             import gzip
 
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield unpacked, True
+            with gzip.open(file, "rb") as unpacked:
+                yield cast("IO[bytes]", unpacked), True
     except DataError:
         raise
     except IsADirectoryError as error:
@@ -222,23 +222,22 @@ def _expect_size(
         raise _bad(path, f"{head + total} bytes for sizes {sizes}", f"{held} ({what})")
     # Deflate can't pack better than about 1032 to 1: more is a claim that the file can't keep.
     if compressed and head + total > held * 1040 + 1024:
-        raise _bad(path, f"{head + total} bytes for sizes {sizes}", f"{held} compressed (truncated)")
+        raise _bad(
+            path, f"{head + total} bytes for sizes {sizes}", f"{held} compressed (truncated)"
+        )
 
 
-def _body(
-    path: Path, stream: IO[bytes], total: int, sizes: tuple[int, ...]
-) -> NDArray[np.uint8]:
+def _body(path: Path, stream: IO[bytes], total: int, sizes: tuple[int, ...]) -> NDArray[np.uint8]:
     try:
         data = np.empty(total, np.uint8)
     except MemoryError as error:
         raise _bad(path, f"{total} bytes of free memory", "less") from error
-    view = memoryview(data)
     done = 0
     while done < total:
         part = stream.read(min(_CHUNK, total - done))
         if not part:
             raise _bad(path, f"{total} bytes of elements for sizes {sizes}", f"{done} (truncated)")
-        view[done : done + len(part)] = part
+        data[done : done + len(part)] = np.frombuffer(part, np.uint8)
         done += len(part)
     # Reading on to the end also makes gzip check its CRC and length.
     if stream.read(1):

@@ -1,40 +1,118 @@
 """Every fine op, by family. One op is one class in one file; the function under it is the door.
 
-Star imports here are the public namespace: each file's `__all__` says what it offers, and what takes
-a tensor named `input` first is a method of `Tensor` too (`methods`).
+Each file's `__all__` says what it offers to the public namespace. What takes a tensor named `input`
+first is a method of `Tensor` too, what `IN_PLACE` lists has an in-place method, and what `METHODS`
+lists is a method only.
 """
 
 from __future__ import annotations
 
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
-from chainrule.ops import arithmetic, compare, create, elementwise, matmul, movement, reduce
-from chainrule.ops import promotion as promotion
-
-FAMILIES: tuple[ModuleType, ...] = (
+from chainrule.ops import (
+    aliases,
     arithmetic,
+    bitwise,
+    bounds,
+    broadcasting,
+    classify,
     compare,
+    conversion,
+    counting,
     create,
+    description,
+    division,
+    einsum,
     elementwise,
+    extrema,
+    filling,
+    from_data,
+    gathering,
+    generator,
+    indexing,
+    joining,
     matmul,
     movement,
+    norms,
+    order,
+    powers,
+    products,
+    random,
+    rearrange,
     reduce,
+    rounding,
+    sampling,
+    scan,
+    special,
+    triangles,
+    trigonometry,
+    variance,
+    windows,
+)
+
+FAMILIES: tuple[ModuleType, ...] = (
+    aliases,
+    arithmetic,
+    bitwise,
+    bounds,
+    broadcasting,
+    classify,
+    compare,
+    conversion,
+    counting,
+    create,
+    description,
+    division,
+    einsum,
+    elementwise,
+    extrema,
+    filling,
+    from_data,
+    gathering,
+    generator,
+    indexing,
+    joining,
+    matmul,
+    movement,
+    norms,
+    order,
+    powers,
+    products,
+    random,
+    rearrange,
+    reduce,
+    rounding,
+    sampling,
+    scan,
+    special,
+    triangles,
+    trigonometry,
+    variance,
+    windows,
 )
 
 
 def functions() -> dict[str, Any]:
     """Every public function of the families, by name."""
-    return {name: getattr(family, name) for family in FAMILIES for name in family.__all__}
+    return {
+        name: function
+        for family in FAMILIES
+        for name in family.__all__
+        if isinstance(function := getattr(family, name), FunctionType)
+    }
 
 
 def methods() -> dict[str, Any]:
-    """Those that are methods of `Tensor` as well: their first parameter is called `input`."""
-    return {
+    """Those that are methods of `Tensor` as well, and those that are methods only."""
+    found = {
         name: function
         for name, function in functions().items()
         if function.__code__.co_varnames[:1] == ("input",)
     }
+    for family in FAMILIES:
+        found |= {name: getattr(family, name) for name in getattr(family, "METHODS", ())}
+    return found
 
 
 def in_place_methods() -> dict[str, Any]:

@@ -2,23 +2,75 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.core.families import Binary, Unary
+from chainrule.core.base import TensorBase
+from chainrule.core.dtypes import bool_
+from chainrule.core.families import Binary, Elementwise, Unary
 from chainrule.core.interpret import bind
-from chainrule.core.op import Array
-from chainrule.core.samples import binary_samples, unary_samples
-from chainrule.ops.promotion import floating, pair
+from chainrule.core.op import Array, Op, Sample
+from chainrule.core.samples import binary_samples, spread, unary_samples
+from chainrule.core.types import TensorType
+from chainrule.errors import DTypeError, OpError
+from chainrule.ops.division import DivFloor, DivTrunc
+from chainrule.ops.promotion import floating, pair, promote
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
 
-__all__ = ["add", "div", "maximum", "minimum", "mul", "neg", "pow", "sub"]
+__all__ = [
+    "add",
+    "addcdiv",
+    "addcmul",
+    "copysign",
+    "div",
+    "lerp",
+    "logaddexp",
+    "logaddexp2",
+    "mul",
+    "neg",
+    "positive",
+    "rsub",
+    "sub",
+    "true_divide",
+]
 
-IN_PLACE = ("add", "div", "mul", "neg", "pow", "sub")
+IN_PLACE = (
+    "add",
+    "addcdiv",
+    "addcmul",
+    "copysign",
+    "div",
+    "lerp",
+    "mul",
+    "neg",
+    "sub",
+    "true_divide",
+)
 """Those with an in-place method: `add_` and so on."""
+
+ROUNDED = {"floor": DivFloor, "trunc": DivTrunc}
+"""The ops behind the rounding modes of `div`."""
+
+
+def _is_whole(operand: Any) -> bool:
+    return isinstance(operand, TensorBase) and operand.value.dtype.kind != "f"
+
+
+def _scaled(op: Op, other: Any, alpha: float) -> Any:
+    """`alpha * other`; a fraction of integers would change their dtype behind the user's back."""
+    if alpha == 1:
+        return other
+    if isinstance(alpha, float) and _is_whole(other):
+        op.fail(
+            f"alpha is {alpha}, a float, and the other operand holds integers",
+            cure="pass an int, or convert the operand to floats",
+            error=OpError,
+        )
+    return mul(other, alpha)
 
 
 class Add(Binary):
@@ -46,7 +98,7 @@ def add(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Te
     >>> chainrule.add(chainrule.tensor([1.0, 2.0]), 10)
     tensor([11., 12.])
     """
-    a, b = pair(input, other if alpha == 1 else other * alpha)
+    a, b = pair(input, other if alpha == 1 else _scaled(Add(), other, alpha))
     return bind(Add(), a, b)
 
 
@@ -54,6 +106,17 @@ class Sub(Binary):
     r"""y = a - b.    dy/da = 1,  dy/db = -1"""
 
     samples = binary_samples(low=-3, high=3)
+
+    def type_rule(self, *types: TensorType) -> TensorType:
+        """The broadcast shape; not of bools."""
+        if types[0].dtype is bool_:
+            self.fail(
+                "bools can't be subtracted: " + " and ".join(map(str, types)),
+                cure="use ^ (they differ) or logical_not, or convert them to integers",
+                error=DTypeError,
+                types=types,
+            )
+        return super().type_rule(*types)
 
     def reference(self, a: Array, b: Array) -> Array:
         """`np.subtract`."""
@@ -69,8 +132,14 @@ class Sub(Binary):
 
 
 def sub(input: Tensor | float, other: Tensor | float, *, alpha: float = 1) -> Tensor:
-    """`input - alpha * other`, element by element, broadcast."""
-    a, b = pair(input, other if alpha == 1 else other * alpha)
+    """`input - alpha * other`, element by element, broadcast. Bools can't be subtracted."""
+    a, b = pair(input, other if alpha == 1 else _scaled(Sub(), other, alpha))
+    return bind(Sub(), a, b)
+
+
+def rsub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
+    """`other - alpha * input`: `sub` the other way round."""
+    a, b = pair(other, input if alpha == 1 else _scaled(Sub(), input, alpha))
     return bind(Sub(), a, b)
 
 
@@ -119,43 +188,48 @@ class Div(Binary):
 def div(
     input: Tensor | float, other: Tensor | float, *, rounding_mode: str | None = None
 ) -> Tensor:
-    """`input / other`; integers divide to floats.
+    """`input / other`, broadcast; without a rounding mode integers divide to floats.
 
     Args:
         rounding_mode: None for true division, `"trunc"` to round towards zero, `"floor"` down.
+            A rounded quotient of integers is an integer, and none has a gradient but zero.
+
+    >>> import chainrule
+    >>> chainrule.div(chainrule.tensor([7, -7]), 2, rounding_mode="trunc")
+    tensor([ 3, -3])
     """
     a, b = pair(input, other)
-    return bind(Div(), floating(a), floating(b))
+    if rounding_mode is None:
+        return bind(Div(), floating(a), floating(b))
+    if rounding_mode not in ROUNDED:
+        Div().fail(
+            f"rounding_mode is {rounding_mode!r}",
+            cure='pass None, "trunc" or "floor"',
+            error=OpError,
+        )
+    return bind(ROUNDED[rounding_mode](), a, b)
 
 
-class Pow(Binary):
-    r"""y = a^b.    dy/da = b a^(b-1),  dy/db = y ln a"""
-
-    samples = binary_samples(low=0.3, high=3)
-
-    def reference(self, a: Array, b: Array) -> Array:
-        """`np.power`."""
-        return np.power(a, b)
-
-    def partial_a(self, a: Tensor, b: Tensor) -> Tensor:
-        """b a^(b-1)."""
-        return b * a ** (b - 1)
-
-    def partial_b(self, y: Tensor, a: Tensor) -> Tensor:
-        """y ln a."""
-        return y * a.log()
-
-
-def pow(input: Tensor | float, exponent: Tensor | float) -> Tensor:
-    """`input ** exponent`, element by element, broadcast."""
-    a, b = pair(input, exponent)
-    return bind(Pow(), a, b)
+def true_divide(input: Tensor | float, other: Tensor | float) -> Tensor:
+    """`input / other`, broadcast; integers divide to floats."""
+    return div(input, other)
 
 
 class Neg(Unary):
     r"""y = -x.    dy/dx = -1"""
 
     samples = unary_samples(low=-3, high=3)
+
+    def type_rule(self, *types: TensorType) -> TensorType:
+        """The same type; not of bools."""
+        if types[0].dtype is bool_:
+            self.fail(
+                f"bools have no negative: {types[0]}",
+                cure="use ~ for not, or convert them to integers",
+                error=DTypeError,
+                types=types,
+            )
+        return types[0]
 
     def reference(self, x: Array) -> Array:
         """`np.negative`."""
@@ -171,53 +245,108 @@ def neg(input: Tensor) -> Tensor:
     return bind(Neg(), input)
 
 
-class Maximum(Binary):
-    r"""y = max(a, b).    dy/da = [a > b], half each where they are equal"""
+def positive(input: Tensor) -> Tensor:
+    """The tensor itself: what `+x` gives."""
+    return input
+
+
+class Lerp(Elementwise):
+    r"""y = a + w (b - a).    dy/da = 1 - w,  dy/db = w,  dy/dw = b - a"""
+
+    operands = ("a", "b", "w")
+
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """Weights inside and outside [0, 1]; all three broadcast."""
+        for a, b, w in (((4,), (4,), ()), ((2, 3), (3,), (2, 1)), ((), (), (2,))):
+            yield Sample(
+                op(), (spread(a, -3, 3), spread(b, -3, 3, seed=1), spread(w, -0.5, 1.5, seed=2))
+            )
+
+    def reference(self, a: Array, b: Array, w: Array) -> Array:
+        """From whichever end is nearer, so that w = 1 gives b exactly."""
+        return np.where(np.abs(w) < 0.5, a + w * (b - a), b - (b - a) * (1 - w))
+
+    def partial_a(self, w: Tensor) -> Tensor:
+        """1 - w."""
+        return 1 - w
+
+    def partial_b(self, w: Tensor) -> Tensor:
+        """w."""
+        return w
+
+    def partial_w(self, a: Tensor, b: Tensor) -> Tensor:
+        """b - a."""
+        return b - a
+
+
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
+    """From `input` (weight 0) to `end` (weight 1) along the straight line between them."""
+    return bind(Lerp(), *promote(input, end, weight))
+
+
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """`input + value * tensor1 * tensor2`, broadcast."""
+    product = mul(tensor1, tensor2)
+    return add(input, product if value == 1 else product * value)
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """`input + value * tensor1 / tensor2`, broadcast."""
+    quotient = div(tensor1, tensor2)
+    return add(input, quotient if value == 1 else quotient * value)
+
+
+class Copysign(Binary):
+    r"""y = |a| with the sign of b.    dy/da = 1 where the signs agree, -1 where not, 0 at 0"""
+
+    samples = binary_samples(low=-3, high=3, avoid=(0,))
+
+    def reference(self, a: Array, b: Array) -> Array:
+        """`np.copysign`."""
+        return np.copysign(a, b)
+
+    def partial_a(self, y: Tensor, a: Tensor) -> Tensor:
+        """sign(a) sign(y)."""
+        return a.sign() * y.sign()
+
+    def partial_b(self) -> int:
+        """0."""
+        return 0
+
+
+def copysign(input: Tensor, other: Tensor | float) -> Tensor:
+    """The magnitude of `input` with the sign of `other`, which -0.0 has too."""
+    a, b = pair(input, other)
+    return bind(Copysign(), floating(a), floating(b))
+
+
+class Logaddexp(Binary):
+    r"""y = ln(e^a + e^b).    dy/da = σ(a - b),  dy/db = σ(b - a)"""
 
     samples = binary_samples(low=-3, high=3)
 
     def reference(self, a: Array, b: Array) -> Array:
-        """`np.maximum`, which passes NaN on."""
-        return np.maximum(a, b)
+        """`np.logaddexp`, which does not overflow."""
+        return np.logaddexp(a, b)
 
     def partial_a(self, a: Tensor, b: Tensor) -> Tensor:
-        """[a > b] + [a = b] / 2."""
-        return _wins(a > b, a == b, a)
+        """1 / (1 + e^(b - a))."""
+        return (a - b).sigmoid()
 
     def partial_b(self, a: Tensor, b: Tensor) -> Tensor:
-        """[b > a] + [a = b] / 2."""
-        return _wins(b > a, a == b, a)
+        """1 / (1 + e^(a - b))."""
+        return (b - a).sigmoid()
 
 
-def _wins(wins: Tensor, ties: Tensor, like: Tensor) -> Tensor:
-    return wins.to(like.dtype) + ties.to(like.dtype) * 0.5
-
-
-def maximum(input: Tensor, other: Tensor) -> Tensor:
-    """The larger of the two, element by element; where they tie, each gets half the gradient."""
+def logaddexp(input: Tensor, other: Tensor) -> Tensor:
+    """ln(e^input + e^other), without overflow: how probabilities given as logarithms add up."""
     a, b = pair(input, other)
-    return bind(Maximum(), a, b)
+    return bind(Logaddexp(), floating(a), floating(b))
 
 
-class Minimum(Binary):
-    r"""y = min(a, b).    dy/da = [a < b], half each where they are equal"""
-
-    samples = binary_samples(low=-3, high=3)
-
-    def reference(self, a: Array, b: Array) -> Array:
-        """`np.minimum`, which passes NaN on."""
-        return np.minimum(a, b)
-
-    def partial_a(self, a: Tensor, b: Tensor) -> Tensor:
-        """[a < b] + [a = b] / 2."""
-        return _wins(a < b, a == b, a)
-
-    def partial_b(self, a: Tensor, b: Tensor) -> Tensor:
-        """[b < a] + [a = b] / 2."""
-        return _wins(b < a, a == b, a)
-
-
-def minimum(input: Tensor, other: Tensor) -> Tensor:
-    """The smaller of the two, element by element; where they tie, each gets half the gradient."""
+def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
+    """log₂(2^input + 2^other), without overflow."""
     a, b = pair(input, other)
-    return bind(Minimum(), a, b)
+    ln2 = float(np.log(2.0))
+    return logaddexp(floating(a) * ln2, floating(b) * ln2) / ln2

@@ -1,4 +1,7 @@
-"""Comparisons and selection: >, ==, where. Comparisons have no derivative; selection passes it on."""
+"""Comparisons and selection: >, ==, where.
+
+Comparisons have no derivative; selection passes it on.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,32 @@ import numpy as np
 from chainrule.core.dtypes import bool_
 from chainrule.core.families import Elementwise, Predicate
 from chainrule.core.interpret import bind
+from chainrule.core.location import user_location
 from chainrule.core.op import Array, Sample
 from chainrule.core.samples import binary_samples, spread, unary_samples
 from chainrule.core.types import TensorType, broadcast_shapes_or_none
+from chainrule.errors import OpError
 from chainrule.ops.promotion import cast, pair, promote
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
 
-__all__ = ["eq", "gt", "logical_not", "lt", "where"]
+__all__ = [
+    "eq",
+    "ge",
+    "gt",
+    "le",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "lt",
+    "masked_fill",
+    "ne",
+    "where",
+]
+
+IN_PLACE = ("logical_and", "logical_not", "logical_or", "logical_xor", "masked_fill")
 
 
 class Comparison(Predicate, family=True):
@@ -67,6 +87,84 @@ def eq(input: Tensor, other: Tensor | float) -> Tensor:
     return bind(Eq(), *pair(input, other))
 
 
+class Ge(Comparison):
+    """y = [a ≥ b]"""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        """`np.greater_equal`."""
+        return np.greater_equal(a, b)
+
+
+def ge(input: Tensor, other: Tensor | float) -> Tensor:
+    """Where `input >= other`, as a bool tensor."""
+    return bind(Ge(), *pair(input, other))
+
+
+class Le(Comparison):
+    """y = [a ≤ b]"""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        """`np.less_equal`."""
+        return np.less_equal(a, b)
+
+
+def le(input: Tensor, other: Tensor | float) -> Tensor:
+    """Where `input <= other`, as a bool tensor."""
+    return bind(Le(), *pair(input, other))
+
+
+class Ne(Comparison):
+    """y = [a ≠ b]"""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        """`np.not_equal`."""
+        return np.not_equal(a, b)
+
+
+def ne(input: Tensor, other: Tensor | float) -> Tensor:
+    """Where the two differ, as a bool tensor."""
+    return bind(Ne(), *pair(input, other))
+
+
+class LogicalAnd(Comparison):
+    """y = [a ≠ 0 and b ≠ 0]"""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        """`np.logical_and`."""
+        return np.logical_and(a, b)
+
+
+def logical_and(input: Tensor, other: Tensor) -> Tensor:
+    """Where both hold; zero counts as false."""
+    return bind(LogicalAnd(), *pair(input, other))
+
+
+class LogicalOr(Comparison):
+    """y = [a ≠ 0 or b ≠ 0]"""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        """`np.logical_or`."""
+        return np.logical_or(a, b)
+
+
+def logical_or(input: Tensor, other: Tensor) -> Tensor:
+    """Where at least one holds; zero counts as false."""
+    return bind(LogicalOr(), *pair(input, other))
+
+
+class LogicalXor(Comparison):
+    """y = [just one of a, b is ≠ 0]"""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        """`np.logical_xor`."""
+        return np.logical_xor(a, b)
+
+
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
+    """Where just one holds; zero counts as false."""
+    return bind(LogicalXor(), *pair(input, other))
+
+
 class LogicalNot(Predicate):
     """y = [x = 0]"""
 
@@ -94,8 +192,9 @@ class Where(Elementwise):
             condition = np.arange(int(np.prod(c))).reshape(c) % 2 == 0
             yield Sample(op(), (condition, spread(a, -3, 3), spread(b, -3, 3, seed=1)))
 
-    def type_rule(self, condition: TensorType, a: TensorType, b: TensorType) -> TensorType:
+    def type_rule(self, *types: TensorType) -> TensorType:
         """The broadcast shape; the dtype of a and b, which agree."""
+        condition, a, b = types
         if condition.dtype is not bool_:
             self.fail(
                 f"the condition is {condition}, not bool",
@@ -121,8 +220,42 @@ class Where(Elementwise):
         return ~condition
 
 
-def where(condition: Tensor, input: Tensor | float, other: Tensor | float) -> Tensor:
-    """`input` where the condition holds, else `other`, broadcast."""
+def where(
+    condition: Tensor, input: Tensor | float | None = None, other: Tensor | float | None = None
+) -> Any:
+    """`input` where the condition holds, else `other`, broadcast.
+
+    With the condition alone: the indices where it holds, one tensor per dimension.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([1.0, -2.0])
+    >>> chainrule.where(x > 0, x, 0)
+    tensor([1., 0.])
+    """
+    if input is None or other is None:
+        return condition.nonzero(as_tuple=True)
     a, b = pair(input, other)
     (flag,) = promote(condition)
     return bind(Where(), cast(flag, bool_), a, b)
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
+    """The tensor with `value` (a number, or a tensor of no dimensions) where the mask holds.
+
+    Raises:
+        OpError: the mask is not bool, or the value has dimensions.
+    """
+    if mask.dtype is not bool_:
+        raise OpError(
+            f"masked_fill: the mask is {mask.type}, not bool",
+            cure="compare it with something, or .bool() it",
+            location=str(user_location() or ""),
+        )
+    (filling,) = promote(value)
+    if filling.shape:
+        raise OpError(
+            f"masked_fill: the value is {filling.type}, not a number",
+            cure="use where(mask, value, input) to fill in a whole tensor",
+            location=str(user_location() or ""),
+        )
+    return bind(Where(), mask, cast(filling, input.dtype), input)

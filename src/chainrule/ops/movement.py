@@ -133,28 +133,6 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     return bind(Reshape(other.shape), input)
 
 
-class View(Reshape):
-    r"""y = the memory of x in another shape, never a copy.    x_bar = y_bar in the old shape"""
-
-    @staticmethod
-    def samples(op: type[Any]) -> Iterator[Sample]:
-        """Splitting, merging, and of a strided input that allows it."""
-        for shape, target in (((6,), (2, 3)), ((2, 3), (6,)), ((), (1,)), ((0, 3), (3, 0))):
-            yield Sample(op(target), (spread(shape, -3, 3),))
-        yield Sample(op((2, 2, 2)), (spread((4, 4), -3, 3)[:, :2],))
-
-    def reference(self, x: Array) -> Array:
-        """`np.reshape`, if that needs no copy."""
-        y = x.reshape(self.shape)
-        if y.size and not np.may_share_memory(x, y):
-            self.fail(
-                f"the strides of this {list(x.shape)} tensor do not allow the shape "
-                f"{list(self.shape)} without a copy",
-                cure="use .reshape(...), or .contiguous().view(...)",
-            )
-        return y
-
-
 def view(input: Tensor, *shape: Any) -> Tensor:
     """The same memory in another shape; one size may be -1. Never a copy.
 
@@ -169,12 +147,24 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     tensor([[7., 0., 0.],
             [0., 0., 0.]])
     """
-    return bind(View(full_shape("view", input, shape_of(shape))), input)
+    return _viewed(input, full_shape("view", input, shape_of(shape)))
+
+
+def _viewed(input: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Reshaped, if that needs no copy."""
+    y: Tensor = bind(Reshape(shape), input)
+    if is_contiguous(input) or not y.numel() or np.may_share_memory(input.value, y.value):
+        return y
+    Reshape(shape).fail(
+        f"the strides of this {input.type} do not allow a view of the shape {list(shape)}",
+        cure="use .reshape(...), which copies, or .contiguous().view(...)",
+        types=[input.type],
+    )
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """The same memory in the shape of `other`."""
-    return bind(View(other.shape), input)
+    return _viewed(input, other.shape)
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -319,9 +309,7 @@ def t(input: Tensor) -> Tensor:
     return bind(Permute(tuple(reversed(range(input.ndim)))), input)
 
 
-def movedim(
-    input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]
-) -> Tensor:
+def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """Dimensions `source` moved to the places `destination`, the others in order: a view.
 
     >>> import chainrule

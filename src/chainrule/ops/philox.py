@@ -1,8 +1,8 @@
 """Philox4x32-10: random words that are a function of (seed, offset), and numbers made of them.
 
-A counter-based generator encrypts a counter: there is no hidden state to pass along, any word can be
-had without those before it, and every engine that follows this page draws the same bits. Salmon,
-Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", 2011.
+A counter-based generator encrypts a counter: there is no hidden state to pass along, any word can
+be had without those before it, and every engine that follows this page draws the same bits.
+Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", 2011.
 
 **The stream.** The key is the 64-bit seed, low half first. Block b encrypts the counter (b mod 2³²,
 b / 2³², 0, 0) to four 32-bit words. A *group* is 16 blocks, laid out word by word, as 16-lane
@@ -11,9 +11,9 @@ words at offset o takes words from the front of groups o, o + 1, ..., and the ne
 fresh group.
 
 **The numbers** are made of the words by exact integer steps and by single IEEE additions,
-multiplications and square roots in a fixed order (no fused multiply-add, no library logarithm), so
-that float32 results are the same bits on every machine. In float64, normal numbers go through NumPy's
-`log`, `cos` and `sin`, which may differ in the last bit between machines.
+multiplications and square roots in a fixed order (no fused multiply-add, no library logarithm),
+so that float32 results are the same bits on every machine. In float64, normal numbers go through
+NumPy's `log`, `cos` and `sin`, which may differ in the last bit between machines.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class _Scratch(threading.local):
     """Memory to work in: asking for it anew for each chunk took more time than the arithmetic."""
 
     def __init__(self) -> None:
-        self.x, self.y, self.products = (np.empty((2, _LANES * _CHUNK), np.uint64) for _ in range(3))
+        self.x = np.empty((2, _LANES * _CHUNK), np.uint64)
+        self.y = np.empty_like(self.x)
+        self.products = np.empty_like(self.x)
 
 
 _scratch = _Scratch()
@@ -132,7 +134,7 @@ def draw_uniform(state: Array, count: int, dtype: np.dtype[Any]) -> Array:
 
 
 def draw_normal(state: Array, count: int, dtype: np.dtype[Any]) -> Array:
-    """`count` standard normal floats, by Box and Muller's transformation of two words to two numbers.
+    """`count` standard normal floats, by Box and Muller's transformation of words in pairs.
 
     Of each group, rows 0 and 2 give the radius √(-2 ln u), rows 1 and 3 the angle; a row of cosines
     and a row of sines take their places.

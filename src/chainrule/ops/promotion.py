@@ -1,8 +1,8 @@
 """Operands to tensors of one dtype: PyTorch's promotion, applied in one place.
 
 Ops see only tensors that agree on their dtype; the functions in front of them call `pair`,
-`promote` or `floating` first. What converts is an op too (`Cast`), so gradients flow back through it
-in the operand's own dtype.
+`promote` or `floating` first. What converts is an op too (`Cast`), so gradients flow back through
+it in the operand's own dtype.
 """
 
 from __future__ import annotations
@@ -139,21 +139,32 @@ def promote(*operands: Any) -> tuple[Tensor, ...]:
     )
 
 
+_NUMPY_NUMBERS: Any = (np.number, np.bool_)
+
+
+def python_number(number: Any) -> Any:
+    """NumPy's scalars as Python's numbers, anything else as it is."""
+    return number.item() if isinstance(number, _NUMPY_NUMBERS) else number
+
+
 def as_tensor_operand(operand: Any) -> Any:
     """A tensor or a Python number from what a user passes; anything else is a `DTypeError`."""
     if isinstance(operand, TensorBase) or type(operand) in _SCALARS:
         return operand
-    if isinstance(operand, np.generic | np.ndarray):
-        array: Array = np.asarray(operand)
+    if isinstance(operand, np.ndarray):
+        array: Array = np.asarray(operand)  # type: ignore[arg-type]
         from_numpy_dtype(array.dtype)  # raises for complex, strings, objects
         return lift(array)
-    if isinstance(operand, Number) and not isinstance(operand, complex):
-        return float(operand)  # type: ignore[arg-type]
-    location = user_location()
+    cure = "wrap lists with chainrule.tensor(...)"
+    number = python_number(operand)
+    if isinstance(number, Number):
+        if not isinstance(number, complex):  # NumPy's scalars promote as Python's numbers do
+            return number if isinstance(number, int) else float(number)  # type: ignore[arg-type]
+        cure = "there are no complex dtypes: keep real and imaginary parts in two tensors"
     raise DTypeError(
-        f"expected a tensor or a number, got {type(operand).__name__}",
-        cure="wrap lists with chainrule.tensor(...)",
-        location=str(location) if location else "",
+        f"expected a tensor or a real number, got {type(number).__name__}",
+        cure=cure,
+        location=str(user_location() or ""),
     )
 
 

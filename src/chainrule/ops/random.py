@@ -1,16 +1,13 @@
-"""Random tensors: rand, randn, randint, randperm, bernoulli, multinomial and kin.
+"""Random tensors: rand, randn, randint, normal, and the mask of dropout.
 
 Every op here is pure: what it draws is a function of a *state*, an int64 tensor (seed, offset) that
-comes in as its input. A `Generator` holds such a state and moves it on; it does so with ops, so a
-traced training step takes the generator along as state and draws fresh numbers each time it runs.
-The numbers themselves are `philox.py`'s.
+comes in as its input. `generator.py` has who holds the state and moves it on; the numbers
+themselves are `philox.py`'s.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,25 +22,22 @@ from chainrule.core.dtypes import (
     get_default_dtype,
     int64,
 )
-from chainrule.core.interpret import bind, lift, read
+from chainrule.core.interpret import bind
 from chainrule.core.location import user_location
 from chainrule.core.op import Array, Op, Sample
-from chainrule.core.types import TensorType
-from chainrule.errors import DTypeError, ShapeError
-from chainrule.ops.movement import clone, shape_of
-from chainrule.ops.philox import GROUP, draw_normal, draw_uniform, draw_words
-from chainrule.ops.promotion import cast, floating, promote
+from chainrule.core.types import TensorType, broadcast_shapes_or_none
+from chainrule.errors import DTypeError, OpError, ShapeError
+from chainrule.ops.create import check_device, checked_shape
+from chainrule.ops.from_data import is_tensor
+from chainrule.ops.generator import Generator, draw_state
+from chainrule.ops.movement import shape_of
+from chainrule.ops.philox import draw_normal, draw_uniform, draw_words
+from chainrule.ops.promotion import result_type
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
 
 __all__ = [
-    "Generator",
-    "bernoulli",
-    "default_generator",
-    "initial_seed",
-    "manual_seed",
-    "multinomial",
     "normal",
     "rand",
     "rand_like",
@@ -51,9 +45,6 @@ __all__ = [
     "randint_like",
     "randn",
     "randn_like",
-    "random_mask",
-    "randperm",
-    "seed",
 ]
 
 _STATE = np.array([42, 3], np.int64)
@@ -171,225 +162,183 @@ class Mask(Op):
         return (words < np.uint32(threshold)).reshape(self.shape)
 
 
-class Bernoulli(Op):
-    """y[i] = 1 with probability p[i], else 0."""
-
-    differentiable = False
-
-    @staticmethod
-    def samples(op: type[Any]) -> Iterator[Sample]:
-        """All kinds of probabilities."""
-        yield Sample(op(), (np.linspace(0, 1, 12).reshape(3, 4), _STATE), smooth=False)
-
-    def type_rule(self, p: TensorType, state: TensorType) -> TensorType:
-        """The type of p."""
-        return p
-
-    def reference(self, p: Array, state: Array) -> Array:
-        """word < p · 2³²."""
-        if not bool(((p >= 0) & (p <= 1)).all()):
-            self.fail(
-                "a probability is not between 0 and 1",
-                cure="pass logits through sigmoid first",
-                error=DistributionError,
-            )
-        words = draw_words(state, p.size).reshape(p.shape)
-        return (words < p.astype(np.float64) * 2.0**32).astype(p.dtype)
+# ---- the functions ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Permutation(Op):
-    """y = 0, ..., n - 1 in random order.
-
-    Attributes:
-        n: how many.
-    """
-
-    n: int
-    differentiable = False
-
-    @staticmethod
-    def samples(op: type[Any]) -> Iterator[Sample]:
-        """Some, one, none."""
-        for n in (7, 1, 0):
-            yield Sample(op(n), (_STATE,), smooth=False)
-
-    def type_rule(self, state: TensorType) -> TensorType:
-        """n integers."""
-        return TensorType((self.n,), int64)
-
-    def reference(self, state: Array) -> Array:
-        """The order of n random 64-bit keys."""
-        return np.argsort(draw_words(state, 2 * self.n).view(np.uint64), kind="stable")
+def words_for(count: int, dtype: DType) -> int:
+    """How many 32-bit words a draw of `count` floats takes."""
+    return 2 * count if dtype.itemsize == 8 else count
 
 
-@dataclass(frozen=True)
-class Multinomial(Op):
-    """y = indices drawn from each row with probabilities in proportion to the row's weights.
-
-    Attributes:
-        num_samples: how many per row.
-        replacement: whether an index can be drawn again.
-    """
-
-    num_samples: int
-    replacement: bool
-    differentiable = False
-
-    @staticmethod
-    def samples(op: type[Any]) -> Iterator[Sample]:
-        """With and without replacement; a vector and a matrix of weights."""
-        weights = np.linspace(0.1, 1, 6)
-        for replacement in (False, True):
-            yield Sample(op(3, replacement), (weights, _STATE), smooth=False)
-            yield Sample(op(2, replacement), (weights.reshape(2, 3), _STATE), smooth=False)
-
-    def type_rule(self, weights: TensorType, state: TensorType) -> TensorType:
-        """`num_samples` indices for each row."""
-        if weights.ndim not in (1, 2):
-            self.fail(f"weights are a vector or a matrix, not {weights}", types=[weights])
-        if not self.replacement and self.num_samples > weights.shape[-1]:
-            self.fail(
-                f"can't draw {self.num_samples} of {weights.shape[-1]} without replacement",
-                cure="draw fewer, or pass replacement=True",
-                types=[weights],
-            )
-        return TensorType((*weights.shape[:-1], self.num_samples), int64)
-
-    def reference(self, weights: Array, state: Array) -> Array:
-        """The inverse of the cumulative sum; without replacement, a race of exponentials.
-
-        Index i arrives at time -ln(u) / w[i]: the first ones to arrive are a weighted draw.
-        """
-        rows = np.atleast_2d(weights).astype(np.float64)
-        sums = rows.sum(axis=1)
-        if not (np.isfinite(rows).all() and (rows >= 0).all() and (sums > 0).all()):
-            self.fail(
-                "weights must be finite, none negative, and not all zero",
-                cure="clamp them at zero; for logits, take softmax first",
-                error=DistributionError,
-            )
-        shape = (*weights.shape[:-1], self.num_samples)
-        if self.replacement:
-            count = rows.shape[0] * self.num_samples
-            u = draw_uniform(state, count, np.dtype(np.float64)).reshape(rows.shape[0], -1)
-            sums = np.cumsum(rows, axis=1)
-            found = [
-                np.searchsorted(row, each * row[-1], side="right") for row, each in zip(sums, u)
-            ]
-            return np.array(found, np.int64).reshape(shape)
-        if ((rows > 0).sum(axis=1) < self.num_samples).any():
-            self.fail(
-                "fewer weights above zero than draws without replacement",
-                cure="draw fewer, or pass replacement=True",
-                error=DistributionError,
-            )
-        u = draw_uniform(state, rows.size, np.dtype(np.float64)).reshape(rows.shape)
-        with np.errstate(divide="ignore"):
-            arrival = -np.log1p(-u) / rows
-        arrival[rows == 0] = np.inf
-        return np.argsort(arrival, axis=1, kind="stable")[:, : self.num_samples].reshape(shape)
+def random_mask(
+    shape: tuple[int, ...], probability: float, generator: Generator | None = None
+) -> Tensor:
+    """Bools, each true with the same probability: what dropout keeps."""
+    state = draw_state(math.prod(shape), generator)
+    return bind(Mask(shape, float(probability)), state)
 
 
-@dataclass(frozen=True)
-class Advance(Op):
-    """y = the state after a draw: (seed, offset + groups).
-
-    Attributes:
-        groups: how many groups of 64 words were drawn.
-    """
-
-    groups: int
-    differentiable = False
-
-    @staticmethod
-    def samples(op: type[Any]) -> Iterator[Sample]:
-        """A few groups on."""
-        yield Sample(op(5), (_STATE,), smooth=False)
-
-    def type_rule(self, state: TensorType) -> TensorType:
-        """The state's type."""
-        return state
-
-    def reference(self, state: Array) -> Array:
-        """The second number grows."""
-        return state + np.array([0, self.groups], np.int64)
+def _draw(
+    op: type[Draw],
+    size: Any,
+    dtype: DType | None,
+    requires_grad: bool,
+    generator: Generator | None,
+    device: object,
+) -> Tensor:
+    check_device(device)
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    shape = checked_shape(op.name, shape_of(size))
+    if not kind.is_floating_point:
+        raise DTypeError(
+            f"{op.name}: {kind} holds no fractions",
+            cure="draw floats, or use randint",
+            location=str(user_location() or ""),
+        )
+    y = bind(op(shape, kind), draw_state(words_for(math.prod(shape), kind), generator))
+    return y.requires_grad_() if requires_grad else y
 
 
-# ---- generators: who holds a state, and moves it on ------------------------------------------
-
-_lock = threading.Lock()
-
-
-class Generator:
-    """A stream of random numbers: a seed, and how far it has been read.
+def rand(
+    *size: Any,
+    dtype: DType | None = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+    device: object = None,
+) -> Tensor:
+    """Floats uniform over [0, 1).
 
     >>> import chainrule
-    >>> one, same = chainrule.Generator().manual_seed(7), chainrule.Generator().manual_seed(7)
-    >>> a, b = chainrule.rand(3, generator=one), chainrule.rand(3, generator=same)
-    >>> bool((a == b).all())
-    True
-
-    Args:
-        device: `"cpu"`, the only one there is.
+    >>> x = chainrule.rand(2, 3)
+    >>> x.shape, bool(((x >= 0) & (x < 1)).all())
+    ((2, 3), True)
     """
-
-    def __init__(self, device: str = "cpu") -> None:
-        check_device(device)
-        self.device = "cpu"
-        self._seed = DEFAULT_SEED
-        self._state: Tensor | None = None
-
-    @property
-    def state(self) -> Tensor:
-        """The state itself, an int64 tensor (seed, offset); draws write to it."""
-        if self._state is None:
-            self._state = lift(np.array([_signed(self._seed), 0], np.int64))
-        return self._state
-
-    def manual_seed(self, seed: int) -> Generator:
-        """Start the stream of a seed; any integer of 64 bits, signed or not."""
-        if not -(1 << 63) <= int(seed) < 1 << 64:
-            raise DTypeError(
-                f"manual_seed: {seed} does not fit into 64 bits",
-                cure="pass an integer from -2**63 to 2**64 - 1",
-                location=str(user_location() or ""),
-            )
-        self._seed = int(seed) % (1 << 64)
-        self.state.put_(lift(np.array([_signed(self._seed), 0], np.int64)), "manual_seed")
-        return self
-
-    def seed(self) -> int:
-        """Start the stream of a seed that nobody knows, from the system; return it."""
-        fresh = int.from_bytes(os.urandom(8), "little")
-        self.manual_seed(fresh)
-        return fresh
-
-    def initial_seed(self) -> int:
-        """The seed of the stream."""
-        return int(read(self.state)[0]) % (1 << 64)
-
-    def get_state(self) -> Tensor:
-        """A copy of the state, int64 (seed, offset): enough to go on from here another day."""
-        return clone(self.state)
-
-    def set_state(self, new_state: Tensor) -> None:
-        """Go on from a state that `get_state` gave."""
-        if new_state.shape != (2,) or new_state.dtype is not int64:
-            raise ShapeError(
-                f"set_state: a state is i64[2], not {new_state.type}",
-                cure="pass what get_state() returned",
-                location=str(user_location() or ""),
-            )
-        self.state.put_(new_state, "set_state")
+    return _draw(Uniform, size, dtype, requires_grad, generator, device)
 
 
-def check_device(device: object) -> None:
-    """Accept None and `"cpu"`; anything else is a `ConfigError`."""
-    if device is None or str(device) in ("cpu", "cpu:0"):
-        return
-    raise ConfigError(
-        f"device={device!r}: tensors live in the computer's main memory only",
-        cure='leave device out, or pass "cpu"',
-        location=str(user_location() or ""),
-    )
+def randn(
+    *size: Any,
+    dtype: DType | None = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+    device: object = None,
+) -> Tensor:
+    """Floats from the standard normal distribution, mean 0 and variance 1."""
+    return _draw(Normal, size, dtype, requires_grad, generator, device)
+
+
+def rand_like(
+    input: Tensor,
+    *,
+    dtype: DType | None = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    """`rand` in the shape and dtype of another tensor."""
+    kind = input.dtype if dtype is None else dtype
+    return _draw(Uniform, (input.shape,), kind, requires_grad, generator, None)
+
+
+def randn_like(
+    input: Tensor,
+    *,
+    dtype: DType | None = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    """`randn` in the shape and dtype of another tensor."""
+    kind = input.dtype if dtype is None else dtype
+    return _draw(Normal, (input.shape,), kind, requires_grad, generator, None)
+
+
+def integers(
+    shape: tuple[int, ...], low: int, high: int, dtype: DType, generator: Generator | None
+) -> Tensor:
+    """Integers uniform over low, ..., high - 1, checked to fit."""
+    if not -(1 << 63) <= low < high <= 1 << 63:
+        raise ShapeError(
+            f"randint: no 64-bit integers from {low} up to, not including, {high}",
+            cure="high must be greater than low",
+            location=str(user_location() or ""),
+        )
+    op = Integers(shape, dtype, low, high)
+    return bind(op, draw_state(2 * math.prod(shape), generator))
+
+
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    dtype: DType | None = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+    device: object = None,
+) -> Tensor:
+    """Integers uniform over low, ..., high - 1; `randint(high, size)` starts at 0.
+
+    >>> import chainrule
+    >>> chainrule.randint(3, (100,)).unique()
+    tensor([0, 1, 2])
+    """
+    check_device(device)
+    if size is None:
+        low, high, size = 0, low, high
+    if size is None or isinstance(size, int):
+        raise ShapeError(
+            "randint: the size is missing",
+            cure="pass it as a tuple: randint(high, (2, 3)) or randint(low, high, (2, 3))",
+            location=str(user_location() or ""),
+        )
+    kind = int64 if dtype is None else as_dtype(dtype)
+    shape = checked_shape("randint", tuple(size))
+    y = integers(shape, int(low), int(high), kind, generator)
+    return y.requires_grad_() if requires_grad else y
+
+
+def randint_like(
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    dtype: DType | None = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """`randint` in the shape and dtype of another tensor."""
+    first, last = (0, low) if high is None else (low, high)
+    kind = input.dtype if dtype is None else as_dtype(dtype)
+    return integers(input.value.shape, int(first), int(last), kind, generator)
+
+
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    dtype: DType | None = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Normal numbers: of the shape of `mean` and `std`, or of `size` where both are numbers.
+
+    As in PyTorch, no gradient flows to mean or std; `mean + std * randn_like(mean)` has one.
+    """
+    mu = mean.detach() if is_tensor(mean) else mean
+    sigma = std.detach() if is_tensor(std) else std
+    tensors = [each for each in (mu, sigma) if is_tensor(each)]
+    if isinstance(std, int | float) and std < 0:
+        raise OpError(
+            f"normal: std={std} is negative",
+            cure="a standard deviation is 0 or more",
+            location=str(user_location() or ""),
+        )
+    if tensors:
+        shape = broadcast_shapes_or_none([each.value.shape for each in tensors]) or ()
+        kind = result_type(*tensors) if dtype is None else dtype
+        return randn(shape, dtype=kind, generator=generator) * sigma + mu
+    if size is None:
+        raise ShapeError(
+            "normal: the size is missing",
+            cure="pass size=(...), or a tensor for mean or std",
+            location=str(user_location() or ""),
+        )
+    return randn(*shape_of((size,)), dtype=dtype, generator=generator) * sigma + mu

@@ -192,7 +192,6 @@ class Repeat(LinearOp):
 
     def reference(self, x: Array) -> Array:
         """`np.tile`."""
-        self.type_rule(TensorType(x.shape, None))  # type: ignore[arg-type]
         return np.tile(x, self.repeats)
 
     def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
@@ -212,7 +211,9 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     tensor([[1, 2, 1, 2],
             [1, 2, 1, 2]])
     """
-    return bind(Repeat(tuple(shape_of(repeats))), input)
+    op = Repeat(tuple(shape_of(repeats)))
+    op.type_rule(input.type)  # NumPy would take too few
+    return bind(op, input)
 
 
 def tile(input: Tensor, *dims: Any) -> Tensor:

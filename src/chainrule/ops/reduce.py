@@ -1,7 +1,13 @@
-"""Reductions: sums, means, extrema and kin, along some dimensions or all."""
+"""Reductions: sums, means, any and all, along some dimensions or all of them.
+
+What the other reductions share (`Reduction`, their samples) is here too; they have files of their
+own: `extrema`, `norms`, `products`, `variance`.
+"""
 
 from __future__ import annotations
 
+import builtins
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,18 +15,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.axes import Dims, all_dims
-from chainrule.core.dtypes import DType, int64
+from chainrule.core.dtypes import DType, bool_, int64, uint8
 from chainrule.core.families import LinearOp
 from chainrule.core.interpret import bind
 from chainrule.core.op import Array, Bars, Needs, Op, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
+from chainrule.errors import DTypeError
 from chainrule.ops.promotion import cast, promote
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
 
-__all__ = ["sum", "sum_to_size"]
+__all__ = [
+    "all",
+    "any",
+    "count_nonzero",
+    "mean",
+    "nanmean",
+    "nansum",
+    "sum",
+    "sum_to_size",
+]
 
 
 def reduced_shape(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
@@ -56,6 +72,16 @@ def restore_dims(tensor: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor
     return tensor.reshape(shape)
 
 
+def reduced_size(shape: tuple[int, ...], dims: tuple[int, ...]) -> int:
+    """How many elements each result of a reduction over `dims` is made from."""
+    return math.prod(shape[dim] for dim in dims)
+
+
+def accumulator(x: Array) -> Any:
+    """The NumPy dtype to add up in: half precision runs out of digits too soon."""
+    return np.float32 if x.dtype == np.float16 else x.dtype
+
+
 @dataclass(frozen=True)
 class Reduction(Op, family=True):
     """An op that reduces some dimensions.
@@ -71,6 +97,19 @@ class Reduction(Op, family=True):
     def type_rule(self, x: TensorType) -> TensorType:
         """The reduced shape, the same dtype."""
         return TensorType(reduced_shape(x.shape, self.dims, self.keepdim), x.dtype)
+
+
+@dataclass(frozen=True)
+class OneDimReduction(Op, family=True):
+    """An op that reduces a single dimension.
+
+    Attributes:
+        dim: which, counted from the left.
+        keepdim: keep it, with size 1.
+    """
+
+    dim: int
+    keepdim: bool = False
 
 
 class Sum(Reduction, LinearOp):
@@ -103,9 +142,121 @@ def sum(
     return bind(Sum(all_dims("sum", dim, tensor.ndim), keepdim), tensor)
 
 
+class Mean(Reduction, LinearOp):
+    r"""y = Σ x / n over some dimensions.    x_bar = y_bar / n, spread back over them"""
+
+    samples = reduction_samples()
+
+    def reference(self, x: Array) -> Array:
+        """The sum, divided once."""
+        total = np.add.reduce(x, axis=self.dims, dtype=accumulator(x), keepdims=self.keepdim)
+        return np.asarray(total / reduced_size(x.shape, self.dims), x.dtype)
+
+    def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
+        """The cotangent over n, expanded to the shape of x."""
+        share = y_bar / reduced_size(x.shape, self.dims)
+        return (restore_dims(share, self.dims, self.keepdim).expand(x.shape),)
+
+
+def mean(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """The mean over `dim`, or over everything; NaN of nothing.
+
+    Raises:
+        DTypeError: the tensor holds integers or bools, whose mean is none; pass a float `dtype`.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(dim=0)
+    tensor([2., 3.])
+    """
+    (tensor,) = promote(input)
+    tensor = tensor if dtype is None else cast(tensor, dtype)
+    op = Mean(all_dims("mean", dim, tensor.ndim), keepdim)
+    if tensor.value.dtype.kind != "f":
+        op.fail(
+            f"only floats have a mean, not {tensor.type}",
+            cure="convert it with .float(), or pass dtype=chainrule.float32",
+            error=DTypeError,
+            types=[tensor.type],
+        )
+    return bind(op, tensor)
+
+
+def nansum(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """The sum over `dim`, or over everything, with NaN counted as 0."""
+    return sum(input.where(input == input, 0), dim, keepdim, dtype=dtype)
+
+
+def nanmean(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """The mean over `dim`, or over everything, of what is not NaN."""
+    count = sum(input == input, dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / count
+
+
+class TruthReduction(Reduction, family=True):
+    """A reduction of truth values: zero counts as false."""
+
+    differentiable = False
+    samples = reduction_samples()
+
+    def type_rule(self, x: TensorType) -> TensorType:
+        """The reduced shape, bool."""
+        return TensorType(reduced_shape(x.shape, self.dims, self.keepdim), bool_)
+
+
+class All(TruthReduction):
+    """y = every x ≠ 0, over some dimensions"""
+
+    def reference(self, x: Array) -> Array:
+        """`np.all`."""
+        return np.all(x, axis=self.dims, keepdims=self.keepdim)
+
+
+def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Whether all elements hold, over `dim` or everything; true of nothing.
+
+    The result is bool, for uint8 it is uint8.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[True, False], [True, True]]).all(dim=1)
+    tensor([False,  True])
+    """
+    y = bind(All(all_dims("all", dim, input.ndim), keepdim), input)
+    return cast(y, uint8) if input.dtype is uint8 else y
+
+
+class Any_(TruthReduction):
+    """y = some x ≠ 0, over some dimensions"""
+
+    name = "any"
+
+    def reference(self, x: Array) -> Array:
+        """`np.any`."""
+        return np.any(x, axis=self.dims, keepdims=self.keepdim)
+
+
+def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Whether any element holds, over `dim` or everything; false of nothing.
+
+    The result is bool, for uint8 it is uint8.
+    """
+    y = bind(Any_(all_dims("any", dim, input.ndim), keepdim), input)
+    return cast(y, uint8) if input.dtype is uint8 else y
+
+
+def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
+    """How many elements are not zero, over `dim` or everything, as int64."""
+    return sum(input != 0, dim)
+
+
 @dataclass(frozen=True)
 class SumTo(LinearOp):
-    r"""y = x summed over the axes along which `shape` was broadcast: what un-broadcasts a cotangent.
+    r"""y = x summed over the axes along which `shape` was broadcast: un-broadcasts a cotangent.
 
     Attributes:
         shape: a shape that broadcasts to the input's.
@@ -122,7 +273,7 @@ class SumTo(LinearOp):
     def type_rule(self, x: TensorType) -> TensorType:
         """`shape`, if it broadcasts to the input's."""
         extra = x.ndim - len(self.shape)
-        if extra < 0 or any(
+        if extra < 0 or builtins.any(
             size not in (1, given) for size, given in zip(self.shape, x.shape[extra:], strict=True)
         ):
             self.fail(

@@ -1,202 +1,292 @@
-"""Sliding windows: what a convolution or a pooling looks at, as a view, and the way back.
-
-Both ops work on maps laid out with the batch last, (C, *size, B). Then windows that begin side by
-side lie side by side in memory, whatever their size, and a step of stride 2 still reads whole runs
-of B numbers: with the batch first, NumPy would move single numbers about.
-"""
+"""Strided views: sliding windows and diagonals, and what adds them back up."""
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.core.axes import one_dim
 from chainrule.core.families import LinearOp
 from chainrule.core.interpret import bind
-from chainrule.core.op import Array, Bars, Needs, Op, Sample
+from chainrule.core.op import Array, Bars, Needs, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
+from chainrule.errors import DimensionError
+from chainrule.ops.slicing import pick
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
 
-__all__: list[str] = []
-"""Nothing for users: `nn.functional.unfold`, `fold`, convolution and pooling are built on these."""
-
-Sizes = tuple[int, ...]
-
-
-def window_count(size: int, kernel: int, stride: int = 1, dilation: int = 1) -> int:
-    """How many windows fit into `size` numbers; 0 or less if none does."""
-    return (size - dilation * (kernel - 1) - 1) // stride + 1
+__all__ = ["diag", "diag_embed", "diagonal", "trace", "unfold"]
 
 
 @dataclass(frozen=True)
-class _Sliding(Op, family=True):
-    """Where the windows lie.
+class Unfold(LinearOp):
+    r"""y[..., i, ..., k] = x[..., i step + k, ...]: all windows along one dimension, as a view.
+
+    x_bar = the windows of y_bar, added where they overlap
 
     Attributes:
-        kernel: the window's size along each spatial axis: how many numbers it takes.
-        stride: the distance between the windows' beginnings.
-        dilation: the distance between the numbers taken.
-        size: the spatial size of the map.
+        dim: the dimension, counted from the left.
+        size: the length of a window, a new last dimension.
+        step: the distance between windows.
     """
 
-    kernel: Sizes
-    stride: Sizes
-    dilation: Sizes
-    size: Sizes
-
-    @property
-    def counts(self) -> Sizes:
-        """How many windows there are along each axis."""
-        return tuple(map(window_count, self.size, self.kernel, self.stride, self.dilation))
-
-    def taps(self) -> Iterator[tuple[Sizes, tuple[slice, ...]]]:
-        """For each place in the window, the numbers of the map that all windows have there."""
-        for tap in itertools.product(*map(range, self.kernel)):
-            yield (
-                tap,
-                tuple(
-                    slice(k * dilation, k * dilation + (count - 1) * stride + 1, stride)
-                    for k, count, stride, dilation in zip(
-                        tap, self.counts, self.stride, self.dilation
-                    )
-                ),
-            )
-
-    def check(self, size: Sizes, types: list[TensorType]) -> None:
-        """Raise unless this is the size of the map, and at least one window fits."""
-        if size != self.size or min(self.counts, default=1) < 1:
-            self.fail(
-                f"no window of {list(self.kernel)}, dilation {list(self.dilation)}, fits into "
-                f"a map of {list(size)} (expected {list(self.size)})",
-                cure="use a smaller kernel or dilation, more padding, or a larger input",
-                types=types,
-            )
-
-
-def _samples(windows: bool) -> Any:
-    def make(op: type[Any]) -> Iterator[Sample]:
-        for kernel, stride, dilation, size in (
-            ((2,), (1,), (1,), (4,)),
-            ((2,), (3,), (2,), (7,)),
-            ((2, 3), (1, 1), (1, 1), (3, 4)),
-            ((3, 2), (2, 1), (1, 2), (6, 5)),
-            ((1, 1), (2, 2), (1, 1), (3, 3)),
-        ):
-            instance = op(kernel, stride, dilation, size)
-            inner = size if windows else kernel + instance.counts
-            yield Sample(instance, (spread((2, *inner, 3), -3, 3),))
-            if windows:
-                yield Sample(instance, (np.moveaxis(spread((3, 2, *inner), -3, 3), 0, -1),))
-
-    return make
-
-
-class Windows(_Sliding, LinearOp):
-    r"""y[c, *tap, *window, b] = x[c, *(window · stride + tap · dilation), b]
-
-    All windows of a map, without a copy. x_bar = the windows' cotangents, added up where they
-    overlap (`OverlapAdd`).
-
-    Shapes:
-        x (C, *size, B); y (C, *kernel, *counts, B).
-    """
-
-    samples = _samples(windows=True)
+    dim: int
+    size: int
+    step: int
     aliases = True
 
-    def type_rule(self, x: TensorType) -> TensorType:
-        """(C, *kernel, *counts, B)."""
-        self.check(x.shape[1:-1], [x])
-        return TensorType((x.shape[0], *self.kernel, *self.counts, x.shape[-1]), x.dtype)
-
-    def reference(self, x: Array) -> Array:
-        """Strides of NumPy's: a view of x if its memory is in order, else of a copy."""
-        memory = np.ascontiguousarray(x)
-        outer, *inner, last = memory.strides
-        strides = (
-            outer,
-            *[step * dilation for step, dilation in zip(inner, self.dilation)],
-            *[step * stride for step, stride in zip(inner, self.stride)],
-            last,
-        )
-        shape = (x.shape[0], *self.kernel, *self.counts, x.shape[-1])
-        return np.ndarray(shape, x.dtype, memory, 0, strides)
-
-    def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
-        """Overlapping windows add up."""
-        return (bind(OverlapAdd(self.kernel, self.stride, self.dilation, self.size), y_bar),)
-
-
-class OverlapAdd(_Sliding, LinearOp):
-    r"""y[c, i, b] = Σ x[c, *tap, *window, b] over all taps and windows with
-    window · stride + tap · dilation = i: the transpose of `Windows`.
-
-    Shapes:
-        x (C, *kernel, *counts, B); y (C, *size, B).
-    """
-
-    samples = _samples(windows=False)
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """Overlapping windows, adjacent ones, with gaps and a rest."""
+        for shape, dim, size, step in (
+            ((6,), 0, 3, 1),
+            ((6,), 0, 2, 2),
+            ((2, 7), 1, 2, 3),
+            ((5, 2), 0, 3, 2),
+            ((3,), 0, 0, 1),
+        ):
+            yield Sample(op(dim, size, step), (spread(shape, -3, 3),))
 
     def type_rule(self, x: TensorType) -> TensorType:
-        """(C, *size, B)."""
-        if x.shape[1:-1] != self.kernel + self.counts:
+        """(size of dim - size) / step + 1 windows, and their length at the end."""
+        length = x.shape[self.dim]
+        if not 0 <= self.size <= length or self.step < 1:
             self.fail(
-                f"{x} is not (C, *{list(self.kernel)}, *{list(self.counts)}, B)",
-                cure="give one value per place in the window and window",
+                f"windows of {self.size} at steps of {self.step} do not fit dimension {self.dim} "
+                f"of {x}",
+                cure=f"size must be 0 to {length} and step at least 1",
                 types=[x],
             )
-        return TensorType((x.shape[0], *self.size, x.shape[-1]), x.dtype)
+        count = (length - self.size) // self.step + 1
+        return TensorType(
+            (*x.shape[: self.dim], count, *x.shape[self.dim + 1 :], self.size), x.dtype
+        )
+
+    def reference(self, x: Array) -> Array:
+        """A view with strides of its own; read-only where windows overlap."""
+        shape, strides = list(x.shape), list(x.strides)
+        shape[self.dim] = (x.shape[self.dim] - self.size) // self.step + 1
+        strides[self.dim] *= self.step
+        return np.lib.stride_tricks.as_strided(
+            x,
+            (*shape, self.size),
+            (*strides, x.strides[self.dim]),
+            writeable=x.flags.writeable and self.step >= self.size,
+        )
+
+    def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
+        """The windows added up where they were."""
+        return (bind(UnfoldAdd(x.shape, self.dim, self.step), y_bar),)
+
+
+@dataclass(frozen=True)
+class UnfoldAdd(LinearOp):
+    r"""y[..., i step + k, ...] = Σ x[..., i, ..., k]: windows added up where they overlap.
+
+    x_bar = the windows of y_bar
+
+    Attributes:
+        shape: the shape of the result.
+        dim: the dimension the windows lie along.
+        step: the distance between windows.
+    """
+
+    shape: tuple[int, ...]
+    dim: int
+    step: int
+
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """Overlapping windows, and with gaps."""
+        yield Sample(op((6,), 0, 1), (spread((4, 3), -3, 3),))
+        yield Sample(op((2, 7), 1, 3), (spread((2, 2, 2), -3, 3),))
+
+    def type_rule(self, x: TensorType) -> TensorType:
+        """`shape`."""
+        return TensorType(self.shape, x.dtype)
 
     def reference(self, x: Array) -> Array:
         """One strided addition per place in the window."""
-        y = np.zeros((x.shape[0], *self.size, x.shape[-1]), x.dtype)
-        for tap, where in self.taps():
-            y[(slice(None), *where)] += x[(slice(None), *tap)]
+        y = np.zeros(self.shape, x.dtype)
+        before = (slice(None),) * self.dim
+        reach = (x.shape[self.dim] - 1) * self.step + 1
+        for offset in range(x.shape[-1]):
+            y[(*before, slice(offset, offset + reach, self.step))] += x[..., offset]
         return y
 
     def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
-        """Every window sees what it was added to."""
-        return (bind(Windows(self.kernel, self.stride, self.dilation, self.size), y_bar),)
+        """The windows of the cotangent."""
+        return (bind(Unfold(self.dim, x.shape[-1], self.step), y_bar),)
 
 
-def windows(
-    maps: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes
-) -> Tensor:
-    """All windows of maps (C, *size, B), as a view (C, *kernel, *counts, B)."""
-    return bind(Windows(kernel, stride, dilation, tuple(maps.shape[1:-1])), maps)
+def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """All windows of `size` along a dimension, `step` apart, in a new last dimension: a view.
+
+    Windows that overlap share their elements, and can't be written to.
+
+    >>> import chainrule
+    >>> chainrule.arange(4).unfold(0, 2, 1)
+    tensor([[0, 1],
+            [1, 2],
+            [2, 3]])
+    """
+    op = Unfold(one_dim("unfold", dimension, input.ndim), size, step)
+    op.type_rule(input.type if input.ndim else TensorType((1,), input.dtype))
+    if input.ndim == 0:
+        return pick(bind(op, input.reshape(1)), 0, 0)
+    return bind(op, input)
 
 
-def columns(maps: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Tensor:
-    """Windows written out as the columns of a matrix (C · places, windows · B): one copy."""
-    rows = maps.shape[0] * math.prod(kernel)
-    return windows(maps, kernel, stride, dilation).reshape(rows, -1)
+def _diagonal_of(x: Array, offset: int, dim1: int, dim2: int) -> Array:
+    y = x.diagonal(offset, dim1, dim2)
+    y.flags.writeable = x.flags.writeable
+    return y
 
 
-def overlap_add(
-    parts: Tensor, kernel: Sizes, stride: Sizes, dilation: Sizes, size: Sizes
-) -> Tensor:
-    """The transpose of `columns`: of a matrix (C · places, windows · B) the maps (C, *size, B)."""
-    op = OverlapAdd(kernel, stride, dilation, size)
-    places = math.prod(kernel)
-    count = math.prod(op.counts)
-    shaped = parts.reshape(
-        parts.shape[0] // places, *kernel, *op.counts, parts.shape[1] // max(count, 1)
-    )
-    return bind(op, shaped)
+@dataclass(frozen=True)
+class Diagonal(LinearOp):
+    r"""y[..., i] = x[i, i + offset], over two dimensions: a view.    x_bar = y_bar put back there
+
+    Attributes:
+        offset: how far above the main diagonal.
+        dim1: the first of the two dimensions, counted from the left.
+        dim2: the second.
+    """
+
+    offset: int
+    dim1: int
+    dim2: int
+    aliases = True
+
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """Square and oblong, above and below, outer dimensions, an empty diagonal."""
+        for shape, offset, dim1, dim2 in (
+            ((3, 3), 0, 0, 1),
+            ((2, 4), 1, 0, 1),
+            ((4, 2), -1, 1, 0),
+            ((2, 3, 2), 0, 2, 0),
+            ((2, 2), 5, 0, 1),
+        ):
+            yield Sample(op(offset, dim1, dim2), (spread(shape, -3, 3),))
+
+    def type_rule(self, x: TensorType) -> TensorType:
+        """The two dimensions go; the diagonal's length comes last."""
+        rows, columns = x.shape[self.dim1], x.shape[self.dim2]
+        length = min(rows, columns - self.offset) if self.offset >= 0 else 0
+        if self.offset < 0:
+            length = min(rows + self.offset, columns)
+        rest = [size for dim, size in enumerate(x.shape) if dim not in (self.dim1, self.dim2)]
+        return TensorType((*rest, max(length, 0)), x.dtype)
+
+    def reference(self, x: Array) -> Array:
+        """`np.diagonal`, writeable."""
+        return _diagonal_of(x, self.offset, self.dim1, self.dim2)
+
+    def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
+        """The cotangent on the diagonal, zeros elsewhere."""
+        return (bind(DiagonalPut(x.shape, self.offset, self.dim1, self.dim2), y_bar),)
 
 
-def batch_last(x: Tensor) -> Tensor:
-    """(B, C, *size) as (C, *size, B): a view."""
-    return x.permute(*range(1, x.ndim), 0)
+@dataclass(frozen=True)
+class DiagonalPut(LinearOp):
+    r"""y = zeros with x on a diagonal.    x_bar = that diagonal of y_bar
+
+    Attributes:
+        shape: the shape of the result.
+        offset: how far above the main diagonal.
+        dim1: the first of the two dimensions it runs through.
+        dim2: the second.
+    """
+
+    shape: tuple[int, ...]
+    offset: int
+    dim1: int
+    dim2: int
+
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """Square, oblong, with outer dimensions."""
+        for shape, offset, dim1, dim2, given in (
+            ((3, 3), 0, 0, 1, (3,)),
+            ((2, 4), 1, 0, 1, (2,)),
+            ((2, 3, 2), -1, 1, 2, (2, 2)),
+        ):
+            yield Sample(op(shape, offset, dim1, dim2), (spread(given, -3, 3),))
+
+    def type_rule(self, x: TensorType) -> TensorType:
+        """`shape`."""
+        return TensorType(self.shape, x.dtype)
+
+    def reference(self, x: Array) -> Array:
+        """Written through the diagonal's view."""
+        y = np.zeros(self.shape, x.dtype)
+        _diagonal_of(y, self.offset, self.dim1, self.dim2)[...] = x
+        return y
+
+    def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
+        """The diagonal."""
+        return (bind(Diagonal(self.offset, self.dim1, self.dim2), y_bar),)
 
 
-def batch_first(maps: Tensor) -> Tensor:
-    """(C, *size, B) as (B, C, *size): a view."""
-    return maps.permute(-1, *range(maps.ndim - 1))
+def _two_dims(op: str, input_ndim: int, dim1: int, dim2: int) -> tuple[int, int]:
+    first, second = one_dim(op, dim1, input_ndim), one_dim(op, dim2, input_ndim)
+    if input_ndim < 2 or first == second:
+        Diagonal(0, first, second).fail(
+            f"{op}: dim1 {dim1} and dim2 {dim2} are not two dimensions of a tensor that has "
+            f"{input_ndim}",
+            cure="name two different dimensions",
+            error=DimensionError,
+        )
+    return first, second
+
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of two dimensions, last in the result: a view.
+
+    >>> import chainrule
+    >>> chainrule.arange(4).reshape(2, 2).diagonal()
+    tensor([0, 3])
+    """
+    return bind(Diagonal(offset, *_two_dims("diagonal", input.ndim, dim1, dim2)), input)
+
+
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """The last dimension on the diagonal of two new ones, zeros elsewhere."""
+    ndim = input.ndim + 1
+    first, second = _two_dims("diag_embed", ndim, dim1, dim2)
+    shape = list(input.shape[:-1])
+    for dim in sorted((first, second)):
+        shape.insert(dim, input.shape[-1] + abs(offset))
+    return bind(DiagonalPut(tuple(shape), offset, first, second), input)
+
+
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """A vector as the diagonal of a matrix, or the diagonal of a matrix as a vector.
+
+    >>> import chainrule
+    >>> chainrule.diag(chainrule.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    if input.ndim == 1:
+        return diag_embed(input, diagonal)
+    if input.ndim != 2:
+        Diagonal(diagonal, 0, 1).fail(
+            f"diag: takes a vector or a matrix, not {input.type}",
+            cure="use .diagonal() or .diag_embed()",
+            types=[input.type],
+        )
+    return bind(Diagonal(diagonal, 0, 1), input).clone()
+
+
+def trace(input: Tensor) -> Tensor:
+    """The sum of the diagonal of a matrix."""
+    if input.ndim != 2:
+        Diagonal(0, 0, 1).fail(f"trace: takes a matrix, not {input.type}", types=[input.type])
+    return bind(Diagonal(0, 0, 1), input).sum()

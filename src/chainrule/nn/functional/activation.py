@@ -1,7 +1,7 @@
 """What all activations are: functions of one number, applied to every element.
 
-An activation is one op, not a chain of fine ops: one pass over memory forward, one node on the tape.
-It is written three times, and tests hold the three together:
+An activation is one op, not a chain of fine ops: one pass over memory forward, one node on the
+tape. It is written three times, and tests hold the three together:
 
 - `reference`, the NumPy text, arranged so that nothing overflows;
 - `body`, what it means, in fine ops: what autodiff checks the derivative with, and what a compiler
@@ -39,9 +39,14 @@ class Activation(Unary, family=True):
 
 
 def activate(op: Activation, input: Tensor, inplace: bool = False) -> Tensor:
-    """Apply an activation; with `inplace`, put the result into the input's memory."""
-    y = bind(op, floating(input))
-    return input.put_(y, f"{op.name}_") if inplace else y
+    """Apply an activation; with `inplace`, put the result into the input's memory.
+
+    Where the derivative needs the input again, that is copied before it is overwritten.
+    """
+    x = floating(input)
+    if not inplace:
+        return bind(op, x)
+    return input.put_(bind(op, x.clone() if op.saves_for((True,)).inputs else x), f"{op.name}_")
 
 
 def stable_softplus(x: Array) -> Array:

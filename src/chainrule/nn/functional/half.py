@@ -19,7 +19,13 @@ __all__ = ["apply_wide"]
 
 
 def apply_wide(op: CoarseOp, *inputs: Tensor) -> Tensor:
-    """`op.apply`, where all inputs are float16 computed in float32 and rounded at the end."""
-    if all(x.dtype is float16 for x in inputs):
-        return cast(op.apply(*[cast(x, float32) for x in inputs]), float16)
-    return op.apply(*inputs)
+    """`op.apply`, where all float inputs are float16 computed in float32 and rounded at the end.
+
+    Indices and masks stay as they are; of mixed floats the op's type rule complains.
+    """
+    if inputs[0].dtype is not float16:
+        return op.apply(*inputs)
+    if any(x.dtype.is_floating_point and x.dtype is not float16 for x in inputs):
+        return op.apply(*inputs)
+    wide = [cast(x, float32) if x.dtype is float16 else x for x in inputs]
+    return cast(op.apply(*wide), float16)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.coarse import CoarseOp
-from chainrule.core.op import Bars, Needs, Sample
+from chainrule.core.op import Bars, Needs, Op, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import DTypeError
@@ -64,30 +64,7 @@ class LayerNorm(CoarseOp):
         self, x: TensorType, weight: TensorType | None = None, bias: TensorType | None = None
     ) -> tuple[TensorType, TensorType, TensorType]:
         """y like x, and one mean and one scale per position."""
-        positions = x.ndim - len(self.shape)
-        if not self.shape or positions < 0 or x.shape[positions:] != self.shape:
-            self.fail(
-                f"the last dimensions of {x} are not the shape {list(self.shape)} to normalise over",
-                cure="normalized_shape must be the input's last sizes, such as (x.shape[-1],)",
-                types=[x],
-            )
-        for name, given in (("weight", weight), ("bias", bias)):
-            if given is None:
-                continue
-            if given.shape != self.shape:
-                self.fail(
-                    f"{name} is {given}, normalized_shape is {list(self.shape)}",
-                    cure=f"give a {name} of the shape {list(self.shape)}",
-                    types=[x, given],
-                )
-            if given.dtype is not x.dtype:
-                self.fail(
-                    f"dtypes differ: the input is {x}, {name} {given}",
-                    cure="convert one of them with .to(dtype)",
-                    error=DTypeError,
-                    types=[x, given],
-                )
-        statistics = TensorType(x.shape[:positions] + (1,) * len(self.shape), x.dtype)
+        statistics = normalised_type(self, self.shape, x, weight, bias)
         return x, statistics, statistics
 
     def forward(
@@ -137,6 +114,36 @@ class LayerNorm(CoarseOp):
     def _dims(self) -> tuple[int, ...]:
         """The normalised dimensions, counted from the right."""
         return tuple(range(-len(self.shape), 0))
+
+
+def normalised_type(
+    op: Op, shape: tuple[int, ...], x: TensorType, *parameters: TensorType | None
+) -> TensorType:
+    """The type of one number per position; raises unless input and parameters fit `shape`."""
+    positions = x.ndim - len(shape)
+    if not shape or positions < 0 or x.shape[positions:] != shape:
+        op.fail(
+            f"the last dimensions of {x} are not the shape {list(shape)} to normalise over",
+            cure="normalized_shape must be the input's last sizes, such as (x.shape[-1],)",
+            types=[x],
+        )
+    for given in parameters:
+        if given is None:
+            continue
+        if given.shape != shape:
+            op.fail(
+                f"a parameter is {given}, normalized_shape is {list(shape)}",
+                cure=f"give weight and bias of the shape {list(shape)}",
+                types=[x, given],
+            )
+        if given.dtype is not x.dtype:
+            op.fail(
+                f"dtypes differ: the input is {x}, a parameter {given}",
+                cure="convert one of them with .to(dtype)",
+                error=DTypeError,
+                types=[x, given],
+            )
+    return TensorType(x.shape[:positions] + (1,) * len(shape), x.dtype)
 
 
 def layer_norm(

@@ -16,6 +16,7 @@ from chainrule.core.op import Bars, Needs, Sample, Saves
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import DTypeError
+from chainrule.nn.functional.half import apply_wide
 from chainrule.ops.arithmetic import Add
 from chainrule.ops.matmul import Matmul, matmul
 from chainrule.ops.movement import Permute, Reshape
@@ -153,6 +154,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ShapeError: the sizes do not fit.
         DTypeError: the dtypes differ; nothing is converted silently here.
 
+    float16 is computed in float32.
+
     >>> import chainrule
     >>> from chainrule.nn import functional as F
     >>> x, weight = chainrule.tensor([[1.0, 2.0, 3.0]]), chainrule.ones(2, 3)
@@ -162,6 +165,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if len(weight.shape) == 1:
         product = matmul(input, weight)
         return product if bias is None else product + bias
+    if input.value.dtype.itemsize == 2:
+        more = () if bias is None else (bias,)
+        return apply_wide(Linear(bias is not None), input, weight, *more)
     if bias is None:
         return _WITHOUT_BIAS.apply(input, weight)
     return _WITH_BIAS.apply(input, weight, bias)

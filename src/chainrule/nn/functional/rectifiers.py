@@ -17,7 +17,6 @@ from chainrule.core.op import Array, Sample
 from chainrule.core.samples import spread, unary_samples
 from chainrule.errors import ConfigError
 from chainrule.nn.functional.activation import Activation, activate
-from chainrule.ops.promotion import floating
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -270,9 +269,9 @@ class Hardtanh(Activation):
         """The three pieces."""
         return x.where(x > self.min_val, self.min_val).where(x < self.max_val, self.max_val)
 
-    def partial_x(self, x: Tensor) -> Tensor:
-        """[min < x < max]: a mask."""
-        return (x > self.min_val) & (x < self.max_val)
+    def partial_x(self, y: Tensor) -> Tensor:
+        """[min < y < max]: a mask."""
+        return (y > self.min_val) & (y < self.max_val)
 
 
 def hardtanh(

@@ -16,7 +16,7 @@ from chainrule.data.files import make_folder, storage_error
 from chainrule.errors import DownloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from chainrule.data.catalog import RemoteFile
@@ -85,7 +85,7 @@ def download(
 
 
 @contextlib.contextmanager
-def _exclusive(folder: Path, name: str) -> Iterator[Path]:
+def _exclusive(folder: Path, name: str) -> Generator[Path]:
     """The path of the partial file, which no other process touches meanwhile."""
     try:
         import fcntl
@@ -149,7 +149,7 @@ def _receive(
 
 
 @contextlib.contextmanager
-def _open(url: str, have: int, timeout: float) -> Iterator[Any]:
+def _open(url: str, have: int, timeout: float) -> Generator[Any]:
     """The server's answer; `have` bytes are asked to be left out."""
     import http.client
     import urllib.error
@@ -204,7 +204,7 @@ def _write(file: IO[bytes], part: Path, data: bytes, start: int | None) -> None:
 
 
 @contextlib.contextmanager
-def _closing(file: IO[bytes], part: Path) -> Iterator[None]:
+def _closing(file: IO[bytes], part: Path) -> Generator[None]:
     """Close `file`, saying in a typed error when the last buffered bytes find no room."""
     try:
         yield
@@ -229,9 +229,7 @@ def _finish(remote: RemoteFile, part: Path, target: Path) -> None:
         for digest, expected in ((md5, remote.md5), (sha256, remote.sha256)):
             if expected and digest.hexdigest() != expected:
                 found = digest.hexdigest()
-                raise _Setback(
-                    f"{digest.name.upper()} is {found}, expected {expected}", keep=False
-                )
+                raise _Setback(f"{digest.name.upper()} is {found}, expected {expected}", keep=False)
         os.fsync(file.fileno())
     try:
         os.replace(part, target)
