@@ -95,7 +95,8 @@ def grad(
         materialize_grads: give zeros for it.
 
     Returns:
-        one gradient per input.
+        one gradient per input, after its hooks. (PyTorch leaves out the hooks of an input on the
+        way to another.)
     """
     roots = _roots(outputs, grad_outputs)
     targets = _targets("grad", inputs)

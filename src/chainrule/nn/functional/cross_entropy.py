@@ -94,7 +94,7 @@ class CrossEntropy(CoarseOp):
         index, hits = class_hits(x, target, self.ignore_index)
         weights = place_weights(x, index, hits, *weight)
         log_p = log_softmax_body(x, dim)
-        losses = -log_p.where(hits, 0).sum(dim)
+        losses = 0 - log_p.where(hits, 0).sum(dim)  # and not -0.0 where it is certain
         if weight:
             losses = losses * weights
         if self.label_smoothing:

@@ -105,7 +105,7 @@ class NllLoss(CoarseOp):
         """Minus what stands at the target's class."""
         index, hits = class_hits(x, target, self.ignore_index)
         weights = place_weights(x, index, hits, *weight)
-        losses = -x.where(hits, 0).sum(class_dim(len(x.shape)))
+        losses = 0 - x.where(hits, 0).sum(class_dim(len(x.shape)))  # and not -0.0
         if weight:
             losses = losses * weights
         return reduce_places(losses, weights, self.reduction), (hits, weights)
