@@ -9,7 +9,6 @@ checks ops that are wrong on purpose, and see that they are caught.
 import importlib
 import itertools
 import pkgutil
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -474,7 +473,6 @@ class WrongTranspose(LinearOp):
         return (y_bar @ chainrule.from_numpy(self.matrix.T.copy()),)
 
 
-@dataclass(frozen=True)
 class CoarseScale(CoarseOp):
     """y = x s, whose backward is right for x only; and for s only if x's is wanted too."""
 

@@ -305,7 +305,6 @@ def _check_dirty(x: Any) -> None:
         )
 
 
-@dataclass(frozen=True)
 class _Once(LinearOp, family=True):
     """y = x, once differentiated: the derivative of this raises."""
 

@@ -9,7 +9,6 @@ base (`refresh_view`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,6 @@ from chainrule.ops.slicing import Slice
 __all__ = ["WriteView", "put", "replay"]
 
 
-@dataclass(frozen=True)
 class WriteView(LinearOp):
     r"""y = base, with the view that `ops` makes of it replaced by `source`.
 

@@ -230,6 +230,8 @@ class BilinearOp(Op, family=True):
         """y_dot = B(a_dot, b) + B(a, b_dot)."""
         a, b = inputs
         a_dot, b_dot = tangents
-        if a_dot is None or b_dot is None:
-            return bind(self, a, b_dot) if b_dot is not None else bind(self, a_dot, b)
+        if a_dot is None:
+            return None if b_dot is None else bind(self, a, b_dot)
+        if b_dot is None:
+            return bind(self, a_dot, b)
         return bind(self, a_dot, b) + bind(self, a, b_dot)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, dataclass_transform
 
 import numpy as np
 
@@ -67,11 +67,15 @@ def _no_samples(op: type[Any]) -> Iterable[Sample]:
     return ()
 
 
+@dataclass_transform(frozen_default=True)
 @dataclass(frozen=True, init=False)  # it has no fields: no __init__ to call for each op made
 class Op:
     """One mathematical operation.
 
     Subclasses say what is true of them; the families in `families.py` say it for whole groups.
+    A subclass that annotates fields *is* a frozen dataclass, and needs no decorator: it is made one
+    when its first instance is made. (Making a dataclass takes half a millisecond, and importing the
+    package would make a hundred of them.)
 
     Attributes:
         name: the op's name in errors, graphs and the registry; the class name in snake case
@@ -94,6 +98,9 @@ class Op:
     def __init_subclass__(cls, *, family: bool = False, **kwargs: Any) -> None:
         """Name and register the op; `family=True` marks a base class that is none itself."""
         super().__init_subclass__(**kwargs)
+        annotations: dict[str, Any] = cls.__dict__.get("__annotations__", {})
+        if any("ClassVar" not in str(kind) for kind in annotations.values()):
+            cls.__init__ = _make_dataclass
         if "name" not in cls.__dict__:
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         if not family and cls.__module__.startswith("chainrule."):
@@ -136,3 +143,13 @@ class Op:
             op=self.name,
             types=tuple(types),
         )
+
+
+def _make_dataclass(self: Op, *args: Any, **kwargs: Any) -> None:
+    """Make an op's class, and those it has fields from, frozen dataclasses; then initialise."""
+    cls = type(self)
+    for base in reversed(cls.__mro__):
+        if base.__dict__.get("__init__") is _make_dataclass:
+            del base.__init__
+            dataclass(frozen=True)(base)
+    cls.__init__(self, *args, **kwargs)

@@ -3,7 +3,7 @@
 A cell takes one step; a network runs cells along a sequence, layer by layer, in one direction or
 both. They are made of linear layers and activations, and so are differentiated by the tape.
 
-Here `x` is the input of a step, `h` the state before it, `i`, `f`, `g`, `o` and `r`, `z`, `n` gates.
+`x` is the input of a step, `h` the state before it; `i`, `f`, `g`, `o` and `r`, `z`, `n` are gates.
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ class RNN(_Sequence):
     """An Elman network along a sequence: h[t] = tanh(W x[t] + b + U h[t-1] + c).
 
     Shapes:
-        x (T, B, input_size), or with `batch_first` (B, T, input_size); y (T, B, directions · hidden);
+        x (T, B, input_size), y (T, B, directions · hidden), T and B swapped with `batch_first`;
         the state (layers · directions, B, hidden).
 
     Args:

@@ -6,7 +6,6 @@ The index tensors are inputs that steer; the values flow linearly from and to th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +41,6 @@ def _cases() -> Iterator[tuple[tuple[int, ...], tuple[int, ...], int, tuple[Arra
         yield shape, dims, at, tuple(np.asarray(each, np.int64) for each in indices)
 
 
-@dataclass(frozen=True)
 class Indexed(LinearOp, family=True):
     """What gathering, writing and adding share: which dimensions are indexed, and how.
 
@@ -147,7 +145,6 @@ class Index(Indexed):
         return (x_bar, *[None] * len(indices))
 
 
-@dataclass(frozen=True)
 class IndexAdd(Indexed):
     r"""y = zeros, with the source added at y[indices]: where indices repeat, they add up.
 

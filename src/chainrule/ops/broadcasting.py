@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["broadcast_tensors", "broadcast_to", "expand", "expand_as"]
 
 
-@dataclass(frozen=True)
 class Expand(LinearOp):
     r"""y = x repeated along its dimensions of size 1, and along new ones in front, without a copy.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,7 +82,6 @@ def checked_shape(name: str, sizes: Any) -> tuple[int, ...]:
     return shape
 
 
-@dataclass(frozen=True)
 class Full(Op):
     """y = one number everywhere.
 
@@ -267,7 +265,6 @@ def scalar_tensor(
     return _full("scalar_tensor", (), number, dtype, requires_grad, device)
 
 
-@dataclass(frozen=True)
 class Arange(Op):
     """y[i] = start + i step.
 
@@ -354,7 +351,6 @@ def _steps(first: float, last: float, distance: float) -> int:
     return math.ceil((last - first) / distance)
 
 
-@dataclass(frozen=True)
 class Linspace(Op):
     """y[i] = start + i (end - start) / (steps - 1).
 
@@ -441,7 +437,6 @@ def logspace(
     return y.requires_grad_() if requires_grad else y
 
 
-@dataclass(frozen=True)
 class Eye(Op):
     """y = ones on the main diagonal, zeros elsewhere.
 

@@ -7,7 +7,6 @@ find *where* the extremum is, and gather the value from there, so the gradient g
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -243,7 +242,6 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return _extremum(Argmin, input, dim, keepdim)
 
 
-@dataclass(frozen=True)
 class RunningArg(Op, family=True):
     """Where the extremum of each element and all before it is; the last of those that tie.
 

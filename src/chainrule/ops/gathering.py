@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +37,6 @@ _CASES: tuple[tuple[tuple[int, ...], int, Any], ...] = (
 )
 
 
-@dataclass(frozen=True)
 class Along(LinearOp, family=True):
     """What gathering and scattering share.
 
@@ -108,7 +106,6 @@ class Gather(Along):
         return (bind(ScatterAdd(self.dim, x.shape), y_bar, index), None)
 
 
-@dataclass(frozen=True)
 class ScatterAdd(Along):
     r"""y = zeros, with y[index[i, j], j] += source[i, j].    source_bar = y_bar gathered
 
@@ -330,7 +327,6 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     return bind(Gather(at), wide, places)
 
 
-@dataclass(frozen=True)
 class OneHot(Op):
     r"""y[..., c] = [x = c].
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +41,6 @@ _FIRST_SEED = 67280421310721  # PyTorch's: without manual_seed, every run draws 
 _lock = threading.Lock()
 
 
-@dataclass(frozen=True)
 class Advance(Op):
     """y = the state after a draw: (seed, offset + groups).
 

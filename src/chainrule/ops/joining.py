@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +41,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
 class Joined(LinearOp, family=True):
     """Several tensors put together along one dimension.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +57,6 @@ def shape_of(sizes: tuple[Any, ...]) -> tuple[int, ...]:
     return sizes
 
 
-@dataclass(frozen=True)
 class Reshape(LinearOp):
     r"""y = the elements of x, in order, in another shape.    x_bar = y_bar in the old shape
 
@@ -230,7 +228,6 @@ def squeeze(input: Tensor, dim: Dims = None) -> Tensor:
     return bind(Reshape(kept), input)
 
 
-@dataclass(frozen=True)
 class Permute(LinearOp):
     r"""y = x with its dimensions in another order.    x_bar = y_bar, put back in order
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,7 +67,6 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     return bind(Logsumexp(all_dims("logsumexp", dim, x.ndim), keepdim), x)
 
 
-@dataclass(frozen=True)
 class VectorNorm(Reduction):
     r"""y = (Σ |x|^p)^(1/p) over some dimensions.    dy/dx = sign(x) (|x| / y)^(p-1), and 0 at 0
 

@@ -7,7 +7,6 @@ gradients flow to the elements they came from. NaN counts as greater than everyt
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +39,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
 class Argsort(Op):
     """y = the indices that put x in order along a dimension; equal ones keep theirs.
 
@@ -105,7 +103,6 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0).values
 
 
-@dataclass(frozen=True)
 class ArgTopk(Op):
     """y = the indices of the k greatest (or least) along a dimension, in order.
 
@@ -159,7 +156,6 @@ def topk(
     return pick(input, axis, indices if input.ndim else indices.reshape(()), True)
 
 
-@dataclass(frozen=True)
 class ArgKth(ArgReduction):
     """y = the index of the k-th least along a dimension; with `nan_wins`, of a NaN if there is one.
 

@@ -6,7 +6,6 @@ Behind `nn.functional.pad`; here, because a border is movement and knows nothing
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["pad"]
 
 
-@dataclass(frozen=True)
 class Pad(Op):
     r"""y = x with a border of one number.    x_bar = the inside of y_bar
 

@@ -7,7 +7,6 @@ how it keeps clear of that.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +48,6 @@ class Pow(Binary):
         return y * a.where((a != 0) | (b < 0), 1).log()
 
 
-@dataclass(frozen=True)
 class PowNumber(Unary):
     r"""y = x^n for a number n.    dy/dx = n x^(n-1), and 0 for n = 0
 

@@ -9,7 +9,6 @@ recurrence, solved by doubling in ⌈log₂ n⌉ steps of ops that can be differ
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +31,6 @@ __all__ = ["cumprod", "prod"]
 IN_PLACE = ("cumprod",)
 
 
-@dataclass(frozen=True)
 class Shift(LinearOp):
     r"""y[i] = x[i - by] along a dimension, and 0 where there is none.    x_bar[i] = y_bar[i + by]
 
@@ -71,7 +69,6 @@ class Shift(LinearOp):
         return (bind(Shift(self.dim, -self.by), y_bar),)
 
 
-@dataclass(frozen=True)
 class Scan(Op, family=True):
     """An op whose every output depends on the inputs before it, along a dimension.
 

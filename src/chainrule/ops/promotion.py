@@ -8,7 +8,6 @@ it in the operand's own dtype.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +40,6 @@ __all__ = ["Cast", "as_tensor_operand", "cast", "floating", "pair", "promote", "
 _SCALARS = (float, int, bool)
 
 
-@dataclass(frozen=True)
 class Cast(LinearOp):
     """y = x in another dtype; the cotangent goes back in the dtype of x.
 

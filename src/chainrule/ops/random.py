@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +52,6 @@ _STATE = np.array([42, 3], np.int64)
 # ---- the ops: what is drawn, from a state ----------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Draw(Op, family=True):
     """Numbers that are a function of a state (seed, offset).
 
@@ -95,7 +93,6 @@ class Normal(Draw):
         return numbers.reshape(self.shape)
 
 
-@dataclass(frozen=True)
 class Integers(Draw):
     """y uniform over low, ..., high - 1.
 
@@ -130,7 +127,6 @@ class Integers(Draw):
         return numbers.astype(self.dtype.numpy).reshape(self.shape)
 
 
-@dataclass(frozen=True)
 class Mask(Op):
     """y = true with one probability, everywhere: what dropout keeps.
 

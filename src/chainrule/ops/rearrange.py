@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["flip", "fliplr", "flipud", "repeat", "repeat_interleave", "roll", "rot90", "tile"]
 
 
-@dataclass(frozen=True)
 class Flip(LinearOp):
     r"""y = x with some dimensions reversed.    x_bar = y_bar, reversed back
 
@@ -93,7 +91,6 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     return flip(input, second if turns == 1 else first).transpose(first, second)
 
 
-@dataclass(frozen=True)
 class Roll(LinearOp):
     r"""y[i + shift] = x[i], around the end.    x_bar = y_bar, shifted back
 
@@ -152,7 +149,6 @@ def roll(
     return bind(Roll(steps, tuple(one_dim("roll", dim, input.ndim) for dim in listed)), input)
 
 
-@dataclass(frozen=True)
 class Repeat(LinearOp):
     r"""y = x laid side by side.    x_bar = the sum of y_bar over the copies
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +81,6 @@ def accumulator(x: Array) -> Any:
     return np.float32 if x.dtype == np.float16 else x.dtype
 
 
-@dataclass(frozen=True)
 class Reduction(Op, family=True):
     """An op that reduces some dimensions.
 
@@ -99,7 +97,6 @@ class Reduction(Op, family=True):
         return TensorType(reduced_shape(x.shape, self.dims, self.keepdim), x.dtype)
 
 
-@dataclass(frozen=True)
 class OneDimReduction(Op, family=True):
     """An op that reduces a single dimension.
 
@@ -254,7 +251,6 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     return sum(input != 0, dim)
 
 
-@dataclass(frozen=True)
 class SumTo(LinearOp):
     r"""y = x summed over the axes along which `shape` was broadcast: un-broadcasts a cotangent.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +77,6 @@ def fix(input: Tensor) -> Tensor:
     return trunc(input)
 
 
-@dataclass(frozen=True)
 class Round(Step):
     r"""y = x, rounded to the nearest multiple of 10^-decimals, a half to the even one.    dy/dx = 0
 
@@ -138,7 +136,6 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
     return bind(Heaviside(), *pair(input, values))
 
 
-@dataclass(frozen=True)
 class NanToNum(Unary):
     r"""y = x, with numbers for NaN and the infinities.    dy/dx = [x is finite]
 

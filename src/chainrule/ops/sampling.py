@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +57,6 @@ class Bernoulli(Op):
         return (words < p.astype(np.float64) * 2.0**32).astype(p.dtype)
 
 
-@dataclass(frozen=True)
 class Permutation(Op):
     """y = 0, ..., n - 1 in random order.
 
@@ -84,7 +82,6 @@ class Permutation(Op):
         return np.argsort(draw_words(state, 2 * self.n).view(np.uint64), kind="stable")
 
 
-@dataclass(frozen=True)
 class Multinomial(Op):
     """y = indices drawn from each row with probabilities in proportion to the row's weights.
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +58,6 @@ _CASES: tuple[tuple[tuple[int, ...], Key], ...] = (
 )
 
 
-@dataclass(frozen=True)
 class Slice(LinearOp):
     r"""y = x[key] for indices, ranges and new dimensions: a view.    x_bar = y_bar among zeros
 
@@ -89,7 +87,6 @@ class Slice(LinearOp):
         return (bind(Unslice(x.shape, self.key), y_bar),)
 
 
-@dataclass(frozen=True)
 class Unslice(LinearOp):
     r"""y = zeros with x at y[key].    x_bar = y_bar[key]
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +38,6 @@ def window_count(size: int, kernel: int, stride: int = 1, dilation: int = 1) -> 
     return (size - dilation * (kernel - 1) - 1) // stride + 1
 
 
-@dataclass(frozen=True)
 class Sliding(LinearOp, family=True):
     """Where the windows lie.
 
@@ -221,7 +219,6 @@ class OverlapAdd(Sliding):
         return (bind(op, y_bar),)
 
 
-@dataclass(frozen=True)
 class FirstTrue(Op):
     r"""y = x where no earlier element along the dimensions `dims` is true: at most one is left.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,7 +121,6 @@ def lgamma(input: Tensor) -> Tensor:
     return bind(Lgamma(), floating(input))
 
 
-@dataclass(frozen=True)
 class Polygamma(Unary):
     r"""y = the n-th derivative of digamma.    dy/dx = polygamma(n + 1, x)
 

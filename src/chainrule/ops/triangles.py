@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,6 @@ __all__ = ["tril", "tril_indices", "triu", "triu_indices"]
 IN_PLACE = ("tril", "triu")
 
 
-@dataclass(frozen=True)
 class Triangle(LinearOp, family=True):
     """y = x on one side of a diagonal of the last two dimensions, zeros on the other.
 

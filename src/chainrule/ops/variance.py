@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["std", "std_mean", "var", "var_mean"]
 
 
-@dataclass(frozen=True)
 class Spread(Reduction, family=True):
     """A measure of how far x is from its mean.
 

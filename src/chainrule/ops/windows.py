@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["diag", "diag_embed", "diagonal", "trace", "unfold"]
 
 
-@dataclass(frozen=True)
 class Unfold(LinearOp):
     r"""y[..., i, ..., k] = x[..., i step + k, ...]: all windows along one dimension, as a view.
 
@@ -84,7 +82,6 @@ class Unfold(LinearOp):
         return (bind(UnfoldAdd(x.shape, self.dim, self.step), y_bar),)
 
 
-@dataclass(frozen=True)
 class UnfoldAdd(LinearOp):
     r"""y[..., i step + k, ...] = Σ x[..., i, ..., k]: windows added up where they overlap.
 
@@ -148,7 +145,6 @@ def _diagonal_of(x: Array, offset: int, dim1: int, dim2: int) -> Array:
     return y
 
 
-@dataclass(frozen=True)
 class Diagonal(LinearOp):
     r"""y[..., i] = x[i, i + offset], over two dimensions: a view.    x_bar = y_bar put back there
 
@@ -193,7 +189,6 @@ class Diagonal(LinearOp):
         return (bind(DiagonalPut(x.shape, self.offset, self.dim1, self.dim2), y_bar),)
 
 
-@dataclass(frozen=True)
 class DiagonalPut(LinearOp):
     r"""y = zeros with x on a diagonal.    x_bar = that diagonal of y_bar
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["scaled_dot_product_attention"]
 
 
-@dataclass(frozen=True)
 class Attention(CoarseOp):
     r"""y = p v,  p = softmax(s),  s = scale q kᵀ + mask.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -45,7 +44,6 @@ def _samples(*cases: tuple[Any, ...]) -> Callable[..., Iterator[Sample]]:
     return make
 
 
-@dataclass(frozen=True)
 class AvgPool(CoarseOp, family=True):
     r"""y[n,c,p] = Σ_r x[n, c, p·stride + r - padding] / d[p],    x is 0 outside
 
@@ -217,7 +215,6 @@ def avg_pool2d(
     )
 
 
-@dataclass(frozen=True)
 class BinMeans(CoarseOp):
     r"""y = the means of x over `bins` bins of its last dimension, which may share a number.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.autograd.grad_mode import no_grad
@@ -52,7 +51,6 @@ def beside(per_channel: Tensor, ndim: int) -> Tensor:
     return per_channel.reshape(-1, *(1,) * (ndim - 2))
 
 
-@dataclass(frozen=True)
 class BatchNorm(CoarseOp):
     r"""y = x̂ ⊙ w + b,  where  x̂ = (x - μ) ρ,  ρ = 1/√(σ² + ε)
 
@@ -135,7 +133,6 @@ class BatchNorm(CoarseOp):
         return (x_bar, weight_bar, bias_bar)[: len(needs)]
 
 
-@dataclass(frozen=True)
 class FixedNorm(CoarseOp):
     r"""y = (x - m) ρ ⊙ w + b,  ρ = 1/√(v + ε):  batch normalisation with known statistics.
 

@@ -6,7 +6,6 @@ The derivation is `docs/derivations/binary_cross_entropy.md`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,7 +105,6 @@ def binary_cross_entropy(
     return pair_loss(BinaryCrossEntropy(reduction), input, target, weight)
 
 
-@dataclass(frozen=True)
 class BinaryCrossEntropyWithLogits(PairLoss):
     r"""y = (1 - t) x - (1 + (p - 1) t) ln σ(x), reduced.
 

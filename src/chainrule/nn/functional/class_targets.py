@@ -7,7 +7,6 @@ lie along dimension 1 (0 for a single sample), in the target that dimension is m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -34,7 +33,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
 class ClassIndex(Unary):
     r"""y = x where it is a class, -1 where it is to be ignored, an error where it is neither.
 

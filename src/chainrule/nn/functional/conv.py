@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainrule.core.coarse import CoarseOp
@@ -72,7 +71,6 @@ def _samples(*cases: tuple[Any, ...]) -> Samples:
     return make
 
 
-@dataclass(frozen=True)
 class Convolution(CoarseOp, family=True):
     r"""y[n,k,p] = b[k] + Σ_{c,r} w[k,c,r] x[n, c, p·stride + r·dilation - padding]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainrule.core.coarse import CoarseOp
@@ -39,7 +38,6 @@ def _samples(*cases: tuple[Any, ...]) -> Samples:
     return make
 
 
-@dataclass(frozen=True)
 class TransposedConvolution(CoarseOp, family=True):
     r"""y[n, k, p·stride + r·dilation - padding] += w[c,k,r] x[n,c,p];  then y[n,k] += b[k]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -47,7 +46,6 @@ __all__ = ["cross_entropy"]
 _index_samples = class_samples(-3, 3)
 
 
-@dataclass(frozen=True)
 class CrossEntropy(CoarseOp):
     r"""y = -w[t] ln p[t], p = softmax x, reduced.    x_bar = w[t] y_bar (p - [c = t])
 
@@ -143,7 +141,6 @@ class CrossEntropy(CoarseOp):
         return inner * along_classes(bars, p.shape)
 
 
-@dataclass(frozen=True)
 class CrossEntropyProbabilities(CoarseOp):
     r"""y = -Σ w q ln p, p = softmax x, q = (1 - ε) t + ε/C, reduced; the mean is over places.
 

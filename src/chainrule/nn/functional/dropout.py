@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d"]
 
 
-@dataclass(frozen=True)
 class Dropout(CoarseOp):
     r"""y = m ⊙ x / (1 - p), with m = 1 by chance 1 - p, else 0.    x_bar = m ⊙ y_bar / (1 - p)
 

@@ -6,7 +6,6 @@ The derivation is `docs/derivations/embedding.md`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +30,6 @@ __all__ = ["embedding", "one_hot"]
 _LOOK_UP = Index((0,), 0, False)
 
 
-@dataclass(frozen=True)
 class Embedding(CoarseOp):
     r"""y[...] = W[i[...]].    W_bar[r] = Σ y_bar over the places where i = r
 

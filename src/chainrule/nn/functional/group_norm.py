@@ -6,7 +6,6 @@ The derivation is `docs/derivations/group_norm.md`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.coarse import CoarseOp
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["group_norm"]
 
 
-@dataclass(frozen=True)
 class GroupNorm(CoarseOp):
     r"""y = x̂ ⊙ w + b,  where  x̂ = (x - μ) ρ,  ρ = 1/√(σ² + ε)
 

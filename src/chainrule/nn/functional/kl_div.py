@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.op import Sample
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["kl_div"]
 
 
-@dataclass(frozen=True)
 class KlDiv(PairLoss):
     r"""y = t (ln t - x), reduced; x is a log-probability.    dy/dx = -t,  dy/dt = ln t - x + 1
 

@@ -6,7 +6,6 @@ The exemplar of a coarse op. Read it beside its derivation, `docs/derivations/la
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.coarse import CoarseOp
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["layer_norm"]
 
 
-@dataclass(frozen=True)
 class LayerNorm(CoarseOp):
     r"""y = x̂ ⊙ w + b,  where  x̂ = (x - μ) ρ,  ρ = 1/√(σ² + ε)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.coarse import CoarseOp
@@ -34,7 +33,6 @@ _SWAP = Permute((1, 0))
 _SUM_ROWS = Sum((0,))
 
 
-@dataclass(frozen=True)
 class Linear(CoarseOp):
     r"""y = x Wᵀ + b.    x_bar = y_bar W,  W_bar = y_barᵀ x,  b_bar = Σ y_bar over the rows
 

@@ -6,7 +6,6 @@ The derivation is `docs/derivations/max_pool.md`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -43,7 +42,6 @@ def _samples(*cases: tuple[Any, ...]) -> Samples:
     return make
 
 
-@dataclass(frozen=True)
 class MaxPool(CoarseOp, family=True):
     r"""y[n,c,p] = max_r x[n, c, p·stride + r·dilation - padding]
 

@@ -6,7 +6,6 @@ The derivation is `docs/derivations/nll_loss.md`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -71,7 +70,6 @@ def place_bars(y_bar: Tensor, weights: Tensor, reduction: str) -> Tensor:
     return weights * (y_bar / weights.sum() if reduction == "mean" else y_bar)
 
 
-@dataclass(frozen=True)
 class NllLoss(CoarseOp):
     r"""y = -w[t] x[t], reduced; the mean is over the weights.    x_bar[c] = -w[t] y_bar [c = t]
 

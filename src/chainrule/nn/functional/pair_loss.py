@@ -7,7 +7,7 @@ and its slopes; type rule, reduction and backward are here, once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainrule.core.coarse import CoarseOp
@@ -53,7 +53,6 @@ def _pair(
     return spread(shape, low, high, seed=3), target
 
 
-@dataclass(frozen=True)
 class PairLoss(CoarseOp, family=True):
     """A loss per element of an input and a target of the same shape, reduced.
 

@@ -6,7 +6,6 @@ Every gate below is a comparison, so that a NaN is passed on rather than hidden.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,7 +85,6 @@ def relu_(input: Tensor) -> Tensor:
     return relu(input, inplace=True)
 
 
-@dataclass(frozen=True)
 class LeakyRelu(Activation):
     r"""y = x where x > 0, else a x.    dy/dx = 1 where x > 0, else a
 
@@ -176,7 +174,6 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return bind(Prelu(), input, weight)
 
 
-@dataclass(frozen=True)
 class Elu(Activation):
     r"""y = s x where x > 0, else s α (e^(c x) - 1).    dy/dx = s or c (y + s α)
 
@@ -243,7 +240,6 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return activate(Elu(float(alpha), 1.0, 1.0 / alpha), input, inplace)
 
 
-@dataclass(frozen=True)
 class Hardtanh(Activation):
     r"""y = x, kept between two bounds.    dy/dx = [min < x < max]
 
@@ -348,7 +344,6 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return activate(Hardswish(), input, inplace)
 
 
-@dataclass(frozen=True)
 class Threshold(Activation):
     r"""y = x where x > t, else v.    dy/dx = [x > t]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.op import Sample
@@ -90,7 +89,6 @@ def l1_loss(
     return pair_loss(L1Loss(reduction), input, target, weight)
 
 
-@dataclass(frozen=True)
 class SmoothL1Loss(PairLoss):
     r"""y = d² / 2β where |d| < β, else |d| - β/2, with d = x - t.    dy/dx = d/β or sign d
 
@@ -129,7 +127,6 @@ def smooth_l1_loss(
     return pair_loss(SmoothL1Loss(reduction, float(beta)), input, target)
 
 
-@dataclass(frozen=True)
 class HuberLoss(PairLoss):
     r"""y = d² / 2 where |d| ≤ δ, else δ (|d| - δ/2), with d = x - t.    dy/dx = d or δ sign d
 

@@ -6,7 +6,6 @@ The derivation is `docs/derivations/rms_norm.md`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.coarse import CoarseOp
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["rms_norm"]
 
 
-@dataclass(frozen=True)
 class RMSNorm(CoarseOp):
     r"""y = x̂ ⊙ w,  where  x̂ = x ρ,  ρ = 1/√(mean(x²) + ε)
 

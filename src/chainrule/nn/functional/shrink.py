@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +23,6 @@ def _shrink_samples(op: type[Any]) -> Iterator[Sample]:
         yield Sample(op(lambd), (spread((3, 4), -3, 3, avoid=(-lambd, lambd)),))
 
 
-@dataclass(frozen=True)
 class Shrink(Activation, family=True):
     """An activation that is 0 between -λ and λ.
 

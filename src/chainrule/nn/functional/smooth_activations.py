@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,7 +76,6 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return activate(Mish(), input, inplace)
 
 
-@dataclass(frozen=True)
 class Softplus(Activation):
     r"""y = ln(1 + e^(βx)) / β, or x where βx > threshold.    dy/dx = σ(βx), or 1
 

@@ -7,7 +7,6 @@ alike) and keeps every exponential at or below 1. The derivation is `docs/deriva
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.axes import one_dim
@@ -43,7 +42,6 @@ def _samples(op: type[Any]) -> Iterator[Sample]:
     yield Sample(op(1), (spread((3, 4), -3, 3)[:, ::-2],))
 
 
-@dataclass(frozen=True)
 class SoftmaxOp(CoarseOp, family=True):
     """An op that normalises scores along one dimension.
 
