@@ -4,28 +4,25 @@ Compared with PyTorch's DataLoader over a TensorDataset, and with PyTorch's best
 permutation, one indexing per batch, and in-place arithmetic on the batch. All work on the same
 uint8 pictures in memory, and give the same numbers. Passes are interleaved; the median counts.
 
-    python -m benchmarks.dataloader [--rounds N]
+    python -m benchmarks.dataloader [--blocks N] [--threads N] [--out FOLDER]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks._pairing import arguments, write
 from chainrule.data import Compose, DataLoader, Normalize, TensorDataset, ToFloat, load
 from chainrule.errors import ChainruleError
 
 MEAN, STD, BATCH = 0.1307, 0.3081, 64
-RESULTS = Path(__file__).parent / "results"
+TARGET = 1_000_000  # images per second
 
 
 def pictures() -> tuple[Any, Any]:
@@ -60,12 +57,12 @@ def numpy_pass(x: Any, y: Any) -> Callable[[], Iterator[Any]]:
     return run
 
 
-def torch_passes(x: Any, y: Any) -> dict[str, Callable[[], Iterator[Any]]]:
+def torch_passes(x: Any, y: Any, threads: int) -> dict[str, Callable[[], Iterator[Any]]]:
     import torch
     from torch.utils.data import DataLoader as TorchLoader
     from torch.utils.data import TensorDataset as TorchTensors
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads)
     images, labels = torch.from_numpy(x), torch.from_numpy(y)
 
     def collate(samples: list[Any]) -> Any:
@@ -95,9 +92,8 @@ def seconds(make: Callable[[], Iterator[Any]]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    chosen = arguments("dataloader", __doc__, blocks=7)
+    load_average = os.getloadavg()[0]
     x, y = pictures()
     passes = {
         "chainrule": chainrule_pass(x, y),
@@ -105,11 +101,11 @@ def main() -> None:
         "NumPy by hand": numpy_pass(x, y),
     }
     try:
-        passes |= torch_passes(x, y)
+        passes |= torch_passes(x, y, chosen.threads)
     except ImportError:
         print("PyTorch is not installed: its rows are left out")
     times: dict[str, list[float]] = {name: [] for name in passes}
-    for turn in range(rounds + 1):
+    for turn in range(chosen.blocks + 1):
         # Forwards and backwards by turns, so that nobody always comes after the same neighbour.
         for name, make in list(passes.items())[:: 1 if turn % 2 else -1]:
             if name != "PyTorch DataLoader" or len(times[name]) < 4:  # it takes seconds a pass
@@ -118,18 +114,20 @@ def main() -> None:
     print(f"{'one pass over ' + str(len(x)) + ' pictures':34} {'images/s':>12} {'relative':>9}")
     for name, rate in rows.items():
         print(f"{name:34} {rate:12,.0f} {rate / rows['chainrule']:9.2f}")
-    RESULTS.mkdir(exist_ok=True)
+    met = rows["chainrule"] >= TARGET
+    print(
+        f"target for chainrule: {TARGET:,}, {'met' if met else 'MISSED'}; load {load_average:.1f}"
+    )
     result = {
-        "benchmark": "dataloader",
         "batch_size": BATCH,
         "pictures": len(x),
+        "load": load_average,
+        "target": TARGET,
+        "met": met,
         "images_per_second": rows,
         "best_images_per_second": {n: len(x) / min(taken[1:]) for n, taken in times.items()},
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
-        "python": platform.python_version(),
-        "numpy": np.__version__,
     }
-    (RESULTS / "dataloader.json").write_text(json.dumps(result, indent=2) + "\n")
+    write("dataloader", chosen.out, result)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from operator import attrgetter
 from typing import Any, NoReturn
 
 import numpy as np
@@ -35,6 +36,7 @@ class _Quiet(threading.local):
 
 
 _quiet = _Quiet()
+value_of = attrgetter("value")
 
 
 class Eager(Base):
@@ -48,7 +50,7 @@ class Eager(Base):
             if isinstance(op, CoarseOp):
                 return _run_body(op, inputs, below)
             try:
-                result = _quiet.run(op.reference, *[x.value for x in inputs])
+                result = _quiet.run(op.reference, *map(value_of, inputs))
             except (ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
                 raise _explain(op, inputs, error) from None
             if op.outputs > 1:
@@ -62,7 +64,7 @@ class Eager(Base):
 
     def lift(self, value: Any) -> Tensor:
         """The array as a tensor that shares its memory."""
-        return _wrap(value)
+        return Tensor.around(value)
 
     def assign(self, target: TensorBase, source: TensorBase) -> None:
         """Write through the memory, so that every view sees it."""

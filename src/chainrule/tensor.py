@@ -339,19 +339,19 @@ class Tensor(TensorMethods):
                 f"backward: a gradient of {bar.type} arrived at a leaf of {self.type}",
                 cure="the backward of the op that sent it is wrong",
             )
-        known = self.grad
+        known = self.gradient
         if known is not None:
             if create_graph:
-                self.grad = known + bar
+                self.gradient = known + bar
             else:
                 put(known, known + bar, "backward")
             return
         if not create_graph:
             array = bar.value
             if bar.view_of is not None or id(array) in shared:
-                bar = bar.clone()
+                bar = lift(array.copy())
             shared.add(id(array))
-        self.grad = bar
+        self.gradient = bar
 
     # -- operators ----------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.autograd import grad
+from chainrule.autograd import Function, grad
 from chainrule.autograd.checkpoint import checkpoint, checkpoint_sequential
 from chainrule.errors import AutogradError, ConfigError
 
@@ -69,6 +69,22 @@ def test_second_order():
 
     for one, other in zip(second(block), second(lambda x, w: checkpoint(block, x, w))):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-13)
+
+
+def test_a_custom_function_inside():
+    class Square(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, bar):
+            (x,) = ctx.saved_tensors
+            return bar * 2 * x
+
+    plain, pieces = both(lambda x: Square.apply(x.exp()).tanh() * x, leaf(3))
+    np.testing.assert_array_equal(plain[0], pieces[0])
 
 
 def test_checkpoints_nest():

@@ -121,6 +121,13 @@ def test_the_result_may_be_changed_in_place(rng):
     np.testing.assert_allclose(actual.numpy(), expected.numpy())
 
 
+def test_flattening_each_sample_is_a_view(rng):
+    y = F.conv2d(leaf(rng.standard_normal((3, 2, 5, 5))), leaf(rng.standard_normal((4, 2, 3, 3))))
+    flat = F.max_pool2d(y, 2, stride=1).view(3, -1)
+    assert flat.shape == (3, 4 * 2 * 2)
+    assert y.view(-1, 36)[1, 9].item() == y[1, 1, 0, 0].item()
+
+
 def test_it_runs_without_a_tape(rng):
     x, w, b = (
         chainrule.from_numpy(rng.standard_normal(s)) for s in ((2, 2, 5, 5), (3, 2, 3, 3), 3)

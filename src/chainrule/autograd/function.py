@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,7 +43,6 @@ from chainrule.ops.promotion import cast
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
 
-@dataclass(frozen=True, eq=False)
 class _Custom(Op, family=True):
     """What a custom function is to the tape; made for each call.
 

@@ -57,18 +57,18 @@ def backward(
     roots = _roots(tensors, grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     targets = None if inputs is None else _targets("backward", inputs)
-    shared = {id(y_bar.value) for _, y_bar in roots}
+    shared: set[int] = set() if grad_tensors is None else {id(bar.value) for _, bar in roots}
     wanted = None if targets is None else {(id(x.node or x), x.output_index): x for x in targets}
 
     def accumulate(where: Any, index: int, bar: Any) -> None:
         tensor = where if wanted is None else wanted.get((id(where), index))
         if tensor is not None:
             tensor.accumulate_grad(bar, shared, create_graph)
-            if tensor.post_accumulate_hooks:
+            if tensor.post_accumulate_hooks is not None:
                 for hook in list(tensor.post_accumulate_hooks.values()):
                     hook(tensor)
 
-    useful = _only_towards(roots, targets)
+    useful = None if targets is None else _only_towards(roots, targets)
     at_node = None if wanted is None else accumulate
     _walk(roots, keep, create_graph, useful, at_leaf=accumulate, at_node=at_node)
 
@@ -146,6 +146,8 @@ def _targets(what: str, inputs: Any) -> tuple[Any, ...]:
 
 def _roots(tensors: Any, grads: Any) -> list[tuple[Any, Any]]:
     """Outputs with their cotangents, checked."""
+    if isinstance(tensors, TensorBase) and (grads is None or isinstance(grads, TensorBase)):
+        return [_root(tensors, grads)]
     listed = (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
     if grads is None or isinstance(grads, TensorBase):
         bars: tuple[Any, ...] = (grads,) * len(listed)
@@ -187,10 +189,8 @@ def _root(y: Any, y_bar: Any) -> tuple[Any, Any]:
     return y, y_bar if y_bar.value.dtype == y.value.dtype else cast(y_bar, y.dtype)
 
 
-def _only_towards(roots: list[tuple[Any, Any]], inputs: Sequence[Any] | None) -> set[int] | None:
-    """The ids of the nodes on a path from the roots to `inputs`; None means every node."""
-    if inputs is None:
-        return None
+def _only_towards(roots: list[tuple[Any, Any]], inputs: Sequence[Any]) -> set[int]:
+    """The ids of the nodes on a path from the roots to `inputs`."""
     targets = {id(x.node or x) for x in inputs}
     nodes: dict[int, Node] = {}
     pending = [y.node for y, _ in roots if y.node is not None]
@@ -249,7 +249,9 @@ def _walk(
             arrivals[where] = known + bar
 
     stack = current_stack()
-    suspicious = any(isinstance(each, Anomaly) and each.check_nan for each in stack.layers)
+    suspicious = len(stack.layers) > 1 and any(
+        isinstance(each, Anomaly) and each.check_nan for each in stack.layers
+    )
     token = enter(with_tape(stack) if create_graph else stack.without(Tape))
     try:
         for y, y_bar in roots:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
 from chainrule.autograd.hooks import Hooks, RemovableHandle, add_hook
 from chainrule.core.base import TensorBase, VersionCounter
+from chainrule.core.dtypes import BY_NUMPY
 from chainrule.core.interpret import Interpreter, Run, Stack, lift
 from chainrule.core.location import Location, user_location
 from chainrule.core.op import Op
@@ -70,16 +71,26 @@ class Node:
         self.op = op
         self.sequence = next(_sequence)
         edges: list[Edge | None] = []
+        needs: list[bool] = []
         for x in inputs:
             edges.append((x.node or x, x.output_index) if x.tracked else None)
+            needs.append(x.tracked)
         self.edges = edges
-        self.needs = tuple([x.tracked for x in inputs])
+        self.needs = tuple(needs)
         saves = op.saves_for(self.needs)
-        keep = saves.inputs
-        self.saved: Any = [
-            x if index in keep else type_of(x.value) for index, x in enumerate(inputs)
-        ]
-        self.versions = [(index, self._version(inputs[index])) for index in keep]
+        saved: list[Any] = []
+        versions: list[tuple[int, int]] = []
+        for index, x in enumerate(inputs):
+            if index not in saves.inputs:
+                saved.append(TensorType(x.value.shape, BY_NUMPY[x.value.dtype]))  # `type_of`, lean
+                continue
+            if x.inference:
+                self._refuse_inference()
+            saved.append(x)
+            fresh = x.counter is None and x.view_of is None
+            versions.append((index, 0 if fresh else x.version))
+        self.saved: Any = saved
+        self.versions = versions
         if op.outputs > 1:  # residuals are kept always, the output itself if it is asked for
             self.saved_outputs: Any = [
                 SavedOutput(y) if index or saves.output else type_of(y.value)
@@ -93,16 +104,12 @@ class Node:
                 return
         self.location = user_location()
 
-    def _version(self, x: TensorBase) -> int:
-        """The version of an input that is to be kept until the backward pass."""
-        if x.inference:
-            raise AutogradError(
-                f"{self.op.name}: an inference tensor can't be saved for backward",
-                cure="make it outside inference_mode, or .clone() it here",
-                location=str(user_location() or ""),
-            )
-        counter = x.counter
-        return x.version if counter is None else counter.count
+    def _refuse_inference(self) -> NoReturn:
+        raise AutogradError(
+            f"{self.op.name}: an inference tensor can't be saved for backward",
+            cure="make it outside inference_mode, or .clone() it here",
+            location=str(user_location() or ""),
+        )
 
     @property
     def name(self) -> str:
@@ -149,8 +156,8 @@ class Node:
             )
         for index, version in self.versions:
             x = self.saved[index]
-            counter = x.counter
-            if (x.version if counter is None else counter.count) != version:
+            fresh = x.counter is None and x.view_of is None
+            if (0 if fresh else x.version) != version:
                 self._changed(x.version_counter(), "an input")
         if self.op.outputs == 1:
             return self._unpack_output(0, self.saved_outputs), self.saved

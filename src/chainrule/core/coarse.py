@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["CoarseOp"]
 
 
+ALL_INPUTS = Saves()
+"""What a coarse op saves unless it says otherwise: as many inputs as it is given."""
+
+
 class CoarseOp(Op, family=True):
     """An op with a body in fine ops and a hand-derived backward.
 
@@ -43,11 +47,11 @@ class CoarseOp(Op, family=True):
 
     constant_residuals: ClassVar[bool] = False
 
+    saves = ALL_INPUTS
+
     def saves_for(self, needs: Needs) -> Saves:
-        """All inputs unless the op says less in `saves`."""
-        if "saves" in type(self).__dict__:
-            return self.saves
-        return Saves(tuple(range(len(needs))), output=True)
+        """All inputs, and not the output (which people change in place), unless `saves` says else."""
+        return self.saves if self.saves is not ALL_INPUTS else Saves(tuple(range(len(needs))))
 
     forward: ClassVar[Callable[..., tuple[Any, tuple[Any, ...]]]]
     """`forward(*inputs)`: the output, and a tuple of residuals; in fine ops."""

@@ -146,7 +146,7 @@ def _times(bar: Tensor, partial: Any) -> Tensor:
     if isinstance(partial, (int, float)):  # noqa: UP038  # a union takes three times as long
         return bar if partial == 1 else -bar if partial == -1 else bar * partial
     if partial.value.dtype.kind == "b":
-        return bar.where(partial, 0)
+        return bar.keep_where(partial)
     return bar * partial
 
 

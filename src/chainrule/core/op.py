@@ -11,8 +11,9 @@ Symbols, here and everywhere: `y` the output, `x_dot` the tangent of x, `y_bar` 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, dataclass_transform
 
 import numpy as np
@@ -145,11 +146,28 @@ class Op:
         )
 
 
+_making = threading.Lock()
+
+
 def _make_dataclass(self: Op, *args: Any, **kwargs: Any) -> None:
     """Make an op's class, and those it has fields from, frozen dataclasses; then initialise."""
     cls = type(self)
-    for base in reversed(cls.__mro__):
-        if base.__dict__.get("__init__") is _make_dataclass:
-            del base.__init__
-            dataclass(frozen=True)(base)
+    with _making:
+        for base in reversed(cls.__mro__):
+            if base.__dict__.get("__init__") is _make_dataclass:
+                dataclass(frozen=True, init=False)(base)
+                base.__init__ = _dataclass_init(base)
     cls.__init__(self, *args, **kwargs)
+
+
+def _dataclass_init(cls: Any) -> Callable[..., None]:
+    """The `__init__` of a dataclass made without one.
+
+    It takes the place of `_make_dataclass` in one assignment, so that a second thread never finds
+    the class without either.
+    """
+    copies = [
+        (each.name, each.type, field(default=each.default, default_factory=each.default_factory))
+        for each in fields(cls)
+    ]
+    return make_dataclass(cls.__name__, copies, frozen=True).__init__

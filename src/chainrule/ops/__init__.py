@@ -93,6 +93,9 @@ FAMILIES: tuple[ModuleType, ...] = (
 )
 
 
+__all__ = ["FAMILIES", "functions", "in_place_methods", "methods"]
+
+
 def functions() -> dict[str, Any]:
     """Every public function of the families, by name."""
     return {

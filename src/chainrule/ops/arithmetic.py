@@ -78,9 +78,7 @@ class Add(Binary):
 
     samples = binary_samples(low=-3, high=3)
 
-    def reference(self, a: Array, b: Array) -> Array:
-        """`np.add`."""
-        return np.add(a, b)
+    reference = staticmethod(np.add)
 
     def partial_a(self) -> int:
         """1."""
@@ -118,9 +116,7 @@ class Sub(Binary):
             )
         return super().type_rule(*types)
 
-    def reference(self, a: Array, b: Array) -> Array:
-        """`np.subtract`."""
-        return np.subtract(a, b)
+    reference = staticmethod(np.subtract)
 
     def partial_a(self) -> int:
         """1."""
@@ -148,9 +144,7 @@ class Mul(Binary):
 
     samples = binary_samples(low=-3, high=3)
 
-    def reference(self, a: Array, b: Array) -> Array:
-        """`np.multiply`."""
-        return np.multiply(a, b)
+    reference = staticmethod(np.multiply)
 
     def partial_a(self, b: Tensor) -> Tensor:
         """b."""
@@ -172,9 +166,7 @@ class Div(Binary):
 
     samples = binary_samples(low=-3, high=3, low_b=0.5)
 
-    def reference(self, a: Array, b: Array) -> Array:
-        """`np.divide`."""
-        return np.divide(a, b)
+    reference = staticmethod(np.divide)
 
     def partial_a(self, b: Tensor) -> Tensor:
         """1 / b."""
@@ -231,9 +223,7 @@ class Neg(Unary):
             )
         return types[0]
 
-    def reference(self, x: Array) -> Array:
-        """`np.negative`."""
-        return np.negative(x)
+    reference = staticmethod(np.negative)
 
     def partial_x(self) -> int:
         """-1."""

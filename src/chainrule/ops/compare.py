@@ -27,6 +27,7 @@ __all__ = [
     "eq",
     "ge",
     "gt",
+    "keep_where",
     "le",
     "logical_and",
     "logical_not",
@@ -178,6 +179,44 @@ class LogicalNot(Predicate):
 def logical_not(input: Tensor) -> Tensor:
     """True where an element is zero or false."""
     return bind(LogicalNot(), input)
+
+
+class KeepWhere(Elementwise):
+    r"""y = x where the mask holds, else 0, even where x is infinite or NaN.
+
+    x_bar = y_bar where the mask holds, else 0
+    """
+
+    operands = ("x", "mask")
+
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """The same shape, and each broadcast."""
+        for x, mask in (((4,), (4,)), ((2, 3), (3,)), ((3,), (2, 1)), ((), ()), ((0, 2), (2,))):
+            flags = np.arange(int(np.prod(mask))).reshape(mask) % 2 == 0
+            yield Sample(op(), (spread(x, -3, 3), flags))
+
+    def type_rule(self, *types: TensorType) -> TensorType:
+        """The broadcast shape; the dtype of x."""
+        x, mask = types
+        shape = broadcast_shapes_or_none([x.shape, mask.shape])
+        if shape is None or mask.dtype is not bool_:
+            self.fail(f"{mask} is no mask for {x}", cure="a mask is bool", types=types)
+        return TensorType(shape, x.dtype)
+
+    def reference(self, x: Array, mask: Array) -> Array:
+        """The bits of x times 0 or 1: exact, and many times as fast as a selection."""
+        bits = x.view(f"i{x.dtype.itemsize}")
+        return np.multiply(bits, mask, dtype=bits.dtype).view(x.dtype)
+
+    def partial_x(self, mask: Tensor) -> Tensor:
+        """The mask."""
+        return mask
+
+
+def keep_where(input: Tensor, mask: Tensor) -> Tensor:
+    """`input` where the mask holds, else 0. (PyTorch has no name for it.)"""
+    return bind(KeepWhere(), input, mask)
 
 
 class Where(Elementwise):

@@ -70,6 +70,8 @@ def tensor(
     if isinstance(data, TensorBase):
         y = clone(data.detach())  # type: ignore[attr-defined]
         y = y if kind is None else cast(y, kind)
+    elif type(data) is float:  # nothing to look into
+        y = lift(np.array(data, (kind or get_default_dtype()).numpy))
     else:
         y = lift(_converted(_array_of(data), kind, data))
     return y.requires_grad_() if requires_grad else y

@@ -44,7 +44,7 @@ class Adam(Optimizer):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0,
@@ -52,17 +52,16 @@ class Adam(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        for beta in betas:
-            if not 0 <= beta < 1:
-                raise ConfigError(
-                    f"{type(self).__name__}: betas={betas}, but each must be in [0, 1)",
-                    cure="the defaults are (0.9, 0.999)",
-                )
+        if len(betas) != 2:
+            raise ConfigError(
+                f"{type(self).__name__}: betas={betas}, but there are two",
+                cure="the defaults are (0.9, 0.999)",
+            )
         defaults = {
-            "lr": float(lr),
-            "betas": (float(betas[0]), float(betas[1])),
-            "eps": float(eps),
-            "weight_decay": float(weight_decay),
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
         }
@@ -85,15 +84,14 @@ class Adam(Optimizer):
     ) -> tuple[Tensor, State]:
         """θ - γ m̂ / (√v̂ + ε)."""
         if numbers["weight_decay"] != 0:
-            decay = numbers("weight_decay", parameter)
             if self.decoupled:
-                parameter = parameter * (1 - numbers("lr", parameter) * decay)
+                parameter = parameter * numbers.shrinkage(parameter)
             else:
-                grad = grad + decay * parameter
-        beta1, beta2 = numbers("betas.0", parameter), numbers("betas.1", parameter)
+                grad = grad + numbers("weight_decay", parameter) * parameter
         step = state["step"] + 1
-        m = beta1 * state["exp_avg"] + (1 - beta1) * grad
-        v = beta2 * state["exp_avg_sq"] + (1 - beta2) * grad * grad
+        m, v = state["exp_avg"], state["exp_avg_sq"]
+        m = m + numbers.complement("betas.0", m) * (grad - m)
+        v = numbers("betas.1", v) * v + numbers.complement("betas.1", v) * grad * grad
         after = {"step": step, "exp_avg": m, "exp_avg_sq": v}
         if numbers["amsgrad"]:
             v = after["max_exp_avg_sq"] = state["max_exp_avg_sq"].maximum(v)
@@ -126,7 +124,7 @@ class AdamW(Adam):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,

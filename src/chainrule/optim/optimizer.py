@@ -13,36 +13,66 @@ schedulers do, writes into that tensor: nothing has to be built again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf, isnan
 from typing import Any, cast
 
 from chainrule.autograd import enable_grad, no_grad
+from chainrule.autograd.inplace import put
 from chainrule.core.dtypes import float64
-from chainrule.errors import ConfigError, StateDictError
+from chainrule.core.interpret import assign
+from chainrule.core.location import Location, user_location
+from chainrule.errors import ChainruleError, ConfigError, StateDictError
 from chainrule.tensor import Tensor, tensor
 
-__all__ = ["Numbers", "Optimizer", "ParamGroup", "State"]
+__all__ = ["Numbers", "Optimizer", "ParamGroup", "Params", "State"]
 
 State = dict[str, Tensor]
 """What a rule remembers of one parameter."""
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+"""Parameters, groups of them, or pairs of a name and a parameter."""
+
+RANGES = {
+    "alpha": (0.0, inf),
+    "betas": (0.0, 1.0),
+    "dampening": (-inf, inf),
+    "eps": (0.0, inf),
+    "initial_accumulator_value": (0.0, inf),
+    "lr": (0.0, inf),
+    "lr_decay": (0.0, inf),
+    "momentum": (0.0, inf),
+    "ns_coefficients": (-inf, inf),
+    "weight_decay": (0.0, inf),
+}
+"""The settings that are numbers (or tuples of numbers): the least allowed, the first too large."""
+
+THEIRS = frozenset(
+    ("capturable", "decoupled_weight_decay", "differentiable", "foreach", "fused", "param_names")
+)
+"""Entries of a PyTorch group that choose among its implementations: nothing to load here."""
 
 
 class ParamGroup(dict[str, Any]):
     """The parameters of one group and its settings, a dictionary as PyTorch's.
 
     Floats (and tuples of floats, as `betas`) are mirrored in float64 tensors, which is what rules
-    compute with: `group.number("lr")`.
+    compute with: `group.number("lr")`. Setting one writes into its tensor.
+
+    Attributes:
+        restructured: a setting was switched on or off, which may ask for more state.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__()
-        self._numbers: dict[str, Any] = {}
+        self._numbers: dict[str, Tensor] = {}
+        self.restructured = True
         self.update(settings)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        if isinstance(value, Tensor) and key != "params":
-            value = value.item()
+        if key in RANGES:
+            value = _as_floats(key, value)
+        if (key in RANGES or isinstance(value, bool)) and bool(self.get(key)) != bool(value):
+            self.restructured = True
         super().__setitem__(key, value)
         if isinstance(value, float):
             self._mirror(key, value)
@@ -55,6 +85,12 @@ class ParamGroup(dict[str, Any]):
         """As a dictionary's, through `__setitem__`."""
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """As a dictionary's, through `__setitem__`."""
+        if key not in self:
+            self[key] = default
+        return self[key]
 
     def _mirror(self, key: str, value: float) -> None:
         known = self._numbers.get(key)
@@ -69,22 +105,46 @@ class ParamGroup(dict[str, Any]):
 
 
 class Numbers:
-    """The numbers of one group in one step, in a parameter's dtype; each is converted once."""
+    """The numbers of one group in one step, in a parameter's dtype; each is computed once.
+
+    What is computed from settings is computed in float64 and rounded once, as it is in PyTorch:
+    1 - 0.999 in float32 is off by 5e-5.
+    """
+
+    __slots__ = ("_known", "group")
 
     def __init__(self, group: ParamGroup) -> None:
         self.group = group
-        self._converted: dict[Any, Tensor] = {}
+        self._known: dict[Any, Tensor] = {}
 
     def __call__(self, key: str, like: Tensor) -> Tensor:
         """A setting as a tensor of no dimensions in the dtype of `like`."""
-        name = (key, like.dtype)
-        if name not in self._converted:
-            self._converted[name] = self.group.number(key).to(like.dtype)
-        return self._converted[name]
+        name = (key, like.value.dtype)
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = self.group.number(key).to(like.dtype)
+        return known
 
     def __getitem__(self, key: str) -> Any:
         """A setting as it is: flags decide what a rule consists of."""
         return self.group[key]
+
+    def complement(self, key: str, like: Tensor) -> Tensor:
+        """1 - a setting."""
+        name = ("1 -", key, like.value.dtype)
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = (1 - self.group.number(key)).to(like.dtype)
+        return known
+
+    def shrinkage(self, like: Tensor) -> Tensor:
+        """1 - γ λ: what decoupled weight decay leaves of a parameter."""
+        name = ("1 - lr weight_decay", like.value.dtype)
+        known = self._known.get(name)
+        if known is None:
+            decayed = self.group.number("lr") * self.group.number("weight_decay")
+            known = self._known[name] = (1 - decayed).to(like.dtype)
+        return known
 
 
 class Optimizer:
@@ -92,14 +152,21 @@ class Optimizer:
 
     Subclasses define `initial_state` and `rule`, and pass their settings to `__init__`.
 
+    PyTorch's `foreach`, `fused`, `capturable` and `differentiable` choose among implementations of
+    one rule; there is one implementation here, and no such arguments.
+
     Args:
         params: parameters, `(name, parameter)` pairs, or dictionaries of settings with a
-            `"params"` entry each.
+            `"params"` entry each. Entries that are no settings of the rule are kept, unused.
         defaults: the settings of a group that doesn't say otherwise.
 
     Attributes:
         param_groups: the groups, each with its `"params"` and settings.
         state: what the rule remembers of each parameter.
+
+    Raises:
+        ConfigError: no parameters, one that can't be moved or is given twice, or a setting out of
+            its range.
     """
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
@@ -108,10 +175,18 @@ class Optimizer:
                 "an optimizer takes an iterable of parameters, not one tensor",
                 cure="pass [parameter]",
             )
-        self.defaults = defaults
+        self.defaults: dict[str, Any] = {
+            key: self._checked(key, value) for key, value in defaults.items()
+        }
         self.state: dict[Tensor, State] = {}
         self.param_groups: list[ParamGroup] = []
-        listed: list[Any] = list(params)
+        try:
+            listed: list[Any] = list(params)
+        except TypeError:
+            raise ConfigError(
+                f"an optimizer takes an iterable of parameters, not a {type(params).__name__}",
+                cure="pass model.parameters()",
+            ) from None
         if not listed:
             raise ConfigError(
                 "an optimizer got no parameters",
@@ -141,63 +216,102 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         with no_grad():
+            at = user_location()
             for group in self.param_groups:
+                if group.restructured:
+                    self._complete_state(group)
                 numbers = Numbers(group)
                 for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        self._update(parameter, group, numbers)
+                    grad = parameter.gradient
+                    if grad is not None:
+                        self._update(parameter, grad, numbers, at)
         return loss
 
-    def _update(self, parameter: Tensor, group: ParamGroup, numbers: Numbers) -> None:
+    def _update(
+        self, parameter: Tensor, grad: Tensor, numbers: Numbers, at: Location | None
+    ) -> None:
         state = self.state.get(parameter)
         if state is None:
-            state = self.state[parameter] = self.initial_state(parameter, group)
-        grad = parameter.grad
-        assert grad is not None
-        if group["maximize"]:
+            state = self.state[parameter] = self.initial_state(parameter, numbers.group)
+        if numbers.group["maximize"]:
             grad = -grad
         moved, after = self.rule(parameter, grad, state, numbers)
-        parameter.put_(moved, "step")
+        _write(parameter, moved, at)
         for key, value in after.items():
-            state[key].put_(value, "step")
+            _write(state[key], value, at)
+
+    def _complete_state(self, group: ParamGroup) -> None:
+        """Add what a setting that was just switched on wants remembered, too."""
+        for parameter in group["params"]:
+            state = self.state.get(parameter)
+            if state is not None:
+                for key, value in self.initial_state(parameter, group).items():
+                    state.setdefault(key, value)
+        group.restructured = False
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients: set them to None, or to zeros in place."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if set_to_none:
-                    parameter.grad = None
-                elif parameter.grad is not None:
-                    parameter.grad = parameter.grad.detach().zero_()
+        for parameter in self._parameters():
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad = parameter.grad.detach().zero_()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group; settings it does not name are the defaults."""
+        """Add a group; settings it does not name are the defaults.
+
+        Raises:
+            ConfigError: it can't be moved, or a setting is out of its range.
+        """
+        if not isinstance(cast("Any", param_group), dict) or "params" not in param_group:
+            raise ConfigError(
+                f"a parameter group is a dictionary with 'params', not {param_group!r:.80}",
+                cure='write {"params": layer.parameters(), "lr": 0.1}',
+            )
         given = param_group["params"]
         listed: list[Any] = [given] if isinstance(given, Tensor) else list(given)
-        parameters = [each[1] if isinstance(each, tuple) else each for each in listed]
-        known = {id(each) for group in self.param_groups for each in group["params"]}
-        for parameter in cast("list[Any]", parameters):
-            if not isinstance(parameter, Tensor):
-                raise ConfigError(
-                    f"an optimizer can't move a {type(parameter).__name__}",
-                    cure="pass tensors that require gradients",
-                )
-            if not parameter.is_leaf:
-                raise ConfigError(
-                    f"an optimizer can't move {parameter.type}: it is computed from others",
-                    cure="pass leaf tensors, such as model.parameters()",
-                )
+        parameters: list[Any] = [
+            cast("Any", each)[1] if isinstance(each, tuple) else each for each in listed
+        ]
+        known = {id(each) for each in self._parameters()}
+        for parameter in parameters:
+            _refuse_unmovable(parameter)
             if id(parameter) in known:
                 raise ConfigError(
                     f"the parameter {parameter.type} is in two groups (or twice in one)",
                     cure="name each parameter once",
                 )
             known.add(id(parameter))
-        settings = {"maximize": False, **self.defaults, **param_group, "params": parameters}
+        settings: dict[str, Any] = {"maximize": False, **self.defaults}
+        for key, value in param_group.items():
+            settings[key] = self._checked(key, value)
+        settings["params"] = parameters
+        if listed and isinstance(listed[0], tuple):
+            settings["param_names"] = [name for name, _ in listed]
         self.param_groups.append(ParamGroup(settings))
 
+    def _checked(self, key: str, value: Any) -> Any:
+        """A setting with its numbers as floats, if they are in range."""
+        if key not in RANGES:
+            return value
+        low, high = RANGES[key]
+        value = _as_floats(key, value)
+        for each in cast("tuple[float, ...]", value) if isinstance(value, tuple) else (value,):
+            if isnan(each) or not low <= each <= high or (each == high != inf):
+                allowed = f"in [{low:g}, {high:g})" if high != inf else f"at least {low:g}"
+                raise ConfigError(
+                    f"{type(self).__name__}: {key}={value}, but it must be {allowed}",
+                    cure=f"the default is {getattr(self, 'defaults', {}).get(key, 'documented')}",
+                    setting=key,
+                    value=value,
+                )
+        return value
+
     def state_dict(self) -> dict[str, Any]:
-        """Everything to go on from: `{"state": {index: {...}}, "param_groups": [...]}`."""
+        """Everything to go on from: `{"state": {index: {...}}, "param_groups": [...]}`.
+
+        The tensors are the optimizer's own, as in PyTorch: copy them to keep this moment.
+        """
         index = {id(each): i for i, each in enumerate(self._parameters())}
         return {
             "state": {index[id(parameter)]: dict(state) for parameter, state in self.state.items()},
@@ -207,13 +321,22 @@ class Optimizer:
             ],
         }
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what `state_dict()` gave: groups and parameters must match one to one.
+
+        State already there is written into, so that whoever holds it (a compiled step) sees the
+        change. One of PyTorch's, its tensors as arrays, is understood too.
 
         Raises:
             StateDictError: another number of groups or parameters, or a state of another shape.
+                Nothing has been changed then.
         """
-        groups = state_dict["param_groups"]
+        if not {"state", "param_groups"} <= set(cast("Any", state_dict)):
+            raise StateDictError(
+                "an optimizer's state dict has the entries 'state' and 'param_groups'",
+                cure="pass what optimizer.state_dict() gave, not a model's",
+            )
+        groups: list[dict[str, Any]] = state_dict["param_groups"]
         have = [len(group["params"]) for group in self.param_groups]
         given = [len(group["params"]) for group in groups]
         if have != given:
@@ -221,16 +344,50 @@ class Optimizer:
                 f"the optimizer has groups of {have} parameters, the state dict of {given}",
                 cure="build the optimizer over the same parameters in the same groups",
             )
-        parameters = list(self._parameters())
-        loaded: dict[Tensor, State] = {}
-        for key, state in state_dict["state"].items():
-            parameter = parameters[int(key)]
+        names = [name for group in groups for name in group["params"]]
+        place = dict(zip(map(str, names), self._parameters(), strict=True))
+        loaded: dict[Tensor, dict[str, Tensor]] = {}
+        for name, state in state_dict["state"].items():
+            if str(name) not in place:
+                raise StateDictError(
+                    f"the state dict has a state of parameter {name}, which is in no group",
+                    cure="pass what optimizer.state_dict() gave, unchanged",
+                )
+            parameter = place[str(name)]
             loaded[parameter] = {
-                name: _like_saved(name, value, parameter) for name, value in state.items()
+                key: _like_saved(key, value, parameter)
+                for key, value in state.items()
+                if value is not None
             }
-        for group, saved in zip(self.param_groups, groups, strict=True):
-            group.update({key: value for key, value in saved.items() if key != "params"})
-        self.state = loaded
+        self._take_over(loaded, groups)
+
+    def _take_over(
+        self, loaded: dict[Tensor, dict[str, Tensor]], groups: list[dict[str, Any]]
+    ) -> None:
+        fresh = [
+            {key: v for key, v in saved.items() if key != "params" and key not in THEIRS}
+            for saved in groups
+        ]
+        for settings in fresh:
+            for key, value in settings.items():
+                if key in RANGES:  # before anything is changed
+                    settings[key] = _as_floats(key, value)
+        for group, settings in zip(self.param_groups, fresh, strict=True):
+            group.update(settings)
+        for parameter in [each for each in self.state if each not in loaded]:
+            del self.state[parameter]
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter in loaded:
+                    self._load_one(parameter, loaded[parameter], group)
+
+    def _load_one(self, parameter: Tensor, saved: State, group: ParamGroup) -> None:
+        state = self.state.setdefault(parameter, {})
+        wanted = self.initial_state(parameter, group)
+        with no_grad():
+            for key, initial in wanted.items():
+                target = state.setdefault(key, initial)
+                target.put_(saved.get(key, initial), "load_state_dict")
 
     def _parameters(self) -> Iterator[Tensor]:
         for group in self.param_groups:
@@ -244,12 +401,61 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
+def _write(target: Tensor, source: Tensor, at: Location | None) -> None:
+    """`put`, without asking again and again what is known inside a step: nobody is recording."""
+    have, new = target.value, source.value
+    if (
+        target.view_of is not None
+        or source.view_of is not None
+        or have.dtype != new.dtype
+        or target.tangents
+        or source.tangents
+    ):
+        put(target, source, "step")
+        return
+    assign(target, source)
+    counter = target.version_counter()
+    counter.count += 1
+    counter.changed_by, counter.changed_at = "step", at
+
+
+def _refuse_unmovable(parameter: Any) -> None:
+    if not isinstance(parameter, Tensor):
+        raise ConfigError(
+            f"an optimizer can't move a {type(parameter).__name__}",
+            cure="pass tensors that require gradients",
+        )
+    if not parameter.is_leaf:
+        raise ConfigError(
+            f"an optimizer can't move {parameter.type}: it is computed from others",
+            cure="pass leaf tensors, such as model.parameters()",
+        )
+
+
+def _as_floats(key: str, value: Any) -> Any:
+    """A number, or a tuple of numbers, as floats; a tensor of one element is a number."""
+    try:
+        if isinstance(value, tuple | list):
+            return tuple([float(each) for each in cast("tuple[Any, ...]", value)])
+        if not isinstance(value, str):
+            return float(value)
+    except (TypeError, ValueError, ChainruleError):
+        pass
+    raise ConfigError(f"{key} is {value!r:.80}, and not a number", cure="pass a float", setting=key)
+
+
 def _like_saved(name: str, value: Any, parameter: Tensor) -> Tensor:
-    """A saved state value as a tensor of its own."""
-    copy = tensor(value)
+    """A saved state value as a tensor."""
+    try:
+        copy = value if isinstance(value, Tensor) else tensor(value)
+    except ChainruleError as error:
+        raise StateDictError(
+            f"the state {name!r} is a {type(value).__name__}, which makes no tensor",
+            cure="convert another library's tensors with .numpy() first",
+        ) from error
     if copy.ndim and copy.shape != parameter.shape:
         raise StateDictError(
             f"the state {name!r} is {copy.type}, its parameter {parameter.type}",
             cure="the state dict belongs to another model",
         )
-    return copy
+    return copy.detach()

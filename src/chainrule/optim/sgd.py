@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.core.dtypes import float64
 from chainrule.errors import ConfigError
 from chainrule.ops.compare import where
 from chainrule.ops.create import zeros
@@ -41,7 +45,7 @@ class SGD(Optimizer):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
         weight_decay: float = 0,
@@ -49,20 +53,27 @@ class SGD(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ConfigError(
-                f"SGD: nesterov with momentum={momentum} and dampening={dampening}",
-                cure="give it a momentum above 0, and no dampening",
-            )
         defaults = {
-            "lr": float(lr),
-            "momentum": float(momentum),
-            "dampening": float(dampening),
-            "weight_decay": float(weight_decay),
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
             "nesterov": nesterov,
             "maximize": maximize,
         }
         super().__init__(params, defaults)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; Nesterov's look ahead needs a momentum, and no dampening."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            self.param_groups.pop()
+            raise ConfigError(
+                f"SGD: nesterov with momentum={group['momentum']} and "
+                f"dampening={group['dampening']}",
+                cure="give it a momentum above 0, and no dampening",
+            )
 
     def initial_state(self, parameter: Tensor, group: ParamGroup) -> State:
         """With momentum: the velocity v; with dampening also the step, for the first is another."""
@@ -70,8 +81,21 @@ class SGD(Optimizer):
             return {}
         state = {"momentum_buffer": parameter.detach().zeros_like()}
         if group["dampening"] != 0:
-            state["step"] = zeros((), dtype=parameter.dtype)
+            state["step"] = zeros((), dtype=float64)
         return state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a state dict; a velocity without a step count (PyTorch's) is past the first.
+
+        Raises:
+            StateDictError: it does not match the parameters. Nothing has been changed then.
+        """
+        states: dict[Any, dict[str, Any]] = state_dict.get("state", {})
+        counted = {
+            name: {"step": 1.0, **state} if state.get("momentum_buffer") is not None else state
+            for name, state in states.items()
+        }
+        super().load_state_dict({**state_dict, "state": counted} if states else state_dict)
 
     def rule(
         self, parameter: Tensor, grad: Tensor, state: State, numbers: Numbers
@@ -86,7 +110,9 @@ class SGD(Optimizer):
         velocity = momentum * state["momentum_buffer"]
         if "step" in state:  # v ← g in the first step, whatever the dampening
             first = state["step"] == 0
-            velocity = where(first, grad, velocity + (1 - numbers("dampening", parameter)) * grad)
+            velocity = where(
+                first, grad, velocity + numbers.complement("dampening", parameter) * grad
+            )
             after["step"] = state["step"] + 1
         else:
             velocity = velocity + grad

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.core.coarse import CoarseOp
 from chainrule.core.dtypes import bool_
 from chainrule.core.interpret import bind
-from chainrule.core.op import Bars, Needs, Sample
+from chainrule.core.op import Bars, Needs, Sample, Saves
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType, broadcast_shapes_or_none
 from chainrule.errors import ConfigError, DTypeError
@@ -140,6 +140,10 @@ class Attention(CoarseOp):
             return p
         keep = bind(Mask(p.shape, 1 - self.dropout_p), more[-1])
         return (p * (1 / (1 - self.dropout_p) if self.dropout_p < 1 else 0.0)).where(keep, 0)
+
+    def saves_for(self, needs: Needs) -> Saves:
+        """Every input, and the output: `backward` uses Σ y_bar y."""
+        return Saves(tuple(range(len(needs))), output=True)
 
     def backward(
         self,

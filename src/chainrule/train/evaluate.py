@@ -1,0 +1,61 @@
+"""How well a network does on a data set, and what it says of single pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.autograd import no_grad
+from chainrule.data import DataLoader, TensorDataset
+from chainrule.nn import Module
+from chainrule.nn.functional import cross_entropy, softmax
+from chainrule.ops.from_data import from_numpy
+from chainrule.train.pictures import normaliser
+
+__all__ = ["Score", "evaluate", "probabilities"]
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Score:
+    """The result of an evaluation.
+
+    Attributes:
+        loss: the mean cross entropy.
+        accuracy: the part that was right, 0..1.
+        confusion: how often (true class, predicted class) came.
+    """
+
+    loss: float
+    accuracy: float
+    confusion: NDArray[np.int64]
+
+
+def evaluate(model: Module, dataset: TensorDataset, classes: int) -> Score:
+    """Score a network on all of a data set; it is left in the mode it was in."""
+    confusion = np.zeros((classes, classes), np.int64)
+    total = 0.0
+    training = model.training
+    model.eval()
+    with no_grad():
+        for x, y in DataLoader(dataset, batch_size=_BATCH):
+            logits = model(x)
+            total += cross_entropy(logits, y, reduction="sum").item()
+            np.add.at(confusion, (y.numpy(), logits.numpy().argmax(1)), 1)
+    model.train(training)
+    count = max(1, len(dataset))
+    return Score(total / count, float(np.trace(confusion)) / count, confusion)
+
+
+def probabilities(
+    model: Module, images: NDArray[np.uint8], mean: float, std: float
+) -> NDArray[Any]:
+    """The probability of each class for pictures [N, 28, 28]."""
+    x = normaliser(mean, std)(images[:, None])
+    model.eval()
+    with no_grad():
+        return softmax(model(from_numpy(x)), 1).numpy()

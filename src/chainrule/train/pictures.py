@@ -1,0 +1,155 @@
+"""The data of a run: training, validation and test pictures, normalised alike; and where from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data import (
+    Compose,
+    Normalize,
+    TensorDataset,
+    ToFloat,
+    describe,
+    drawn_digits,
+    load,
+    locate,
+)
+from chainrule.data.transfer import Progress
+from chainrule.errors import ConfigError, DownloadError, StorageError
+from chainrule.train.config import TrainConfig
+
+__all__ = ["Pictures", "Source", "find_source", "load_pictures", "normaliser"]
+
+_DRAWN_TRAIN, _DRAWN_TEST = 60_000, 10_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a run's data comes from.
+
+    Attributes:
+        name: the data set: what was asked for, or `drawn` where that is not to be had.
+        text: for people: "MNIST, from /data/mnist".
+        real: whether people wrote these, or our pen drew them.
+        reason: why other data is taken than was asked for; empty if it is what was asked for.
+    """
+
+    name: str
+    text: str
+    real: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The three parts, ready for a loader.
+
+    Attributes:
+        train, validation, test: pictures (N, 1, 28, 28), normalised as they are taken, and labels.
+        classes: the labels' names.
+        mean, std: of the training pictures in 0..1; what they are normalised by.
+        digest: of all that was read: a run can only be resumed on the same data.
+    """
+
+    train: TensorDataset
+    validation: TensorDataset
+    test: TensorDataset
+    classes: tuple[str, ...]
+    mean: float
+    std: float
+    digest: str
+
+
+def find_source(name: str, data_dir: str | None = None, progress: Progress | None = None) -> Source:
+    """Find a data set, or download it; MNIST that is not to be had is replaced by drawn digits.
+
+    They don't replace it where a folder was named: whoever names one means what is in it.
+
+    Raises:
+        ConfigError, DataError, DownloadError, StorageError: see `chainrule.data.locate`.
+    """
+    if name == "drawn":
+        return Source(name, "drawn digits, made by this program", real=False)
+    title = describe(name).title
+    try:
+        files = locate(name, data_dir, progress=progress)
+    except (DownloadError, StorageError) as error:
+        if name != "mnist" or data_dir is not None:
+            raise
+        reason = f"no {title} was found here, and it can't be downloaded: {error.problem}"
+        return Source("drawn", "drawn digits, made by this program", real=False, reason=reason)
+    return Source(name, f"{title}, from {files.train_images.parent}")
+
+
+def load_pictures(config: TrainConfig, data_dir: str | None = None) -> Pictures:
+    """Read the data of a run, and split off the validation part.
+
+    Raises:
+        ConfigError: nothing is left to train on.
+        DataError: a file is not what it should be.
+    """
+    images, labels, test_images, test_labels, classes = _arrays(config, data_dir)
+    held = config.validation
+    if held >= len(images):
+        raise ConfigError(
+            f"validation is {held}, of {len(images)} training samples none are left to train on",
+            cure="give a smaller --validation, or a larger --limit",
+        )
+    order = np.random.default_rng([config.seed, 1]).permutation(len(images))
+    kept = np.sort(order[held:])
+    mean, std = _mean_and_std(images)
+    transform = normaliser(mean, std)
+
+    def dataset(x: NDArray[np.uint8], y: NDArray[np.int64]) -> TensorDataset:
+        return TensorDataset(x[:, None], y, transform=transform)
+
+    return Pictures(
+        dataset(images[kept], labels[kept]),
+        dataset(images[order[:held]], labels[order[:held]]),
+        dataset(test_images, test_labels),
+        classes,
+        mean,
+        std,
+        _digest(images, labels, test_images, test_labels),
+    )
+
+
+def normaliser(mean: float, std: float) -> Compose:
+    """Bytes to float32 with mean 0 and standard deviation 1."""
+    return Compose([ToFloat(), Normalize(mean, std)])
+
+
+def _arrays(
+    config: TrainConfig, data_dir: str | None
+) -> tuple[
+    NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]
+]:
+    limit = config.limit
+    if config.dataset == "drawn":  # as many as are needed, and the test's from further on
+        train = drawn_digits(min(limit or _DRAWN_TRAIN, _DRAWN_TRAIN))
+        test = drawn_digits(min(limit or _DRAWN_TEST, _DRAWN_TEST), start=_DRAWN_TRAIN)
+        return *train, *test, describe("mnist").classes
+    found = load(config.dataset, data_dir)
+    train = found.train_images[:limit], found.train_labels[:limit]
+    return *train, found.test_images[:limit], found.test_labels[:limit], found.classes
+
+
+def _mean_and_std(images: NDArray[np.uint8]) -> tuple[float, float]:
+    """Of the pixels as numbers in 0..1, from the counts of the 256 values: exact, and no copy."""
+    counts = np.bincount(images.reshape(-1), minlength=256)
+    values = np.arange(256) / 255
+    mean = float((counts * values).sum() / counts.sum())
+    std = float(np.sqrt((counts * (values - mean) ** 2).sum() / counts.sum()))
+    return round(mean, 6), max(round(std, 6), 1e-6)
+
+
+def _digest(*arrays: NDArray[np.uint8] | NDArray[np.int64]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
