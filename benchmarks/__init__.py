@@ -1,1 +1,1 @@
-"""Measurements: `python -m benchmarks.NAME` prints a table and writes build/benchmarks/NAME.json."""
+"""Measurements: `python -m benchmarks.NAME` prints a table, writes build/benchmarks/NAME.json."""

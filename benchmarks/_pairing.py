@@ -67,6 +67,7 @@ class Contender:
     """A process that runs one block whenever it is told to."""
 
     def __init__(self, script: str, function: str, options: Options) -> None:
+        self.function = function
         threads = str(options["threads"])
         numbers = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         self.process = subprocess.Popen(
@@ -81,20 +82,23 @@ class Contender:
 
     def run(self, steps: int) -> None:
         """One block; its time by the step, and its last loss."""
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        assert self.process.stdin
+        assert self.process.stdout
+        try:
+            self.process.stdin.write("go\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
         if not line:
-            raise SystemExit("a contender died: its error is above")
+            raise SystemExit(f"{self.function} died: its error is above")
         taken, self.loss = json.loads(line)
         self.seconds.append(taken / steps)
 
     def close(self) -> None:
         """Let it go."""
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.kill()  # it waits for a line, and has nothing to lose
+        self.process.communicate()
 
 
 def serve(script: str, function: str, options: Options) -> None:

@@ -5,6 +5,7 @@ There is little to compute: what is measured is what each op, layer and step cos
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ def weights() -> list[Any]:
     """The same initial weights and biases for everybody."""
     rng = np.random.default_rng(0)
     drawn: list[Any] = []
-    for fan_in, fan_out in zip(SIZES, SIZES[1:], strict=False):
+    for fan_in, fan_out in pairwise(SIZES):
         bound = fan_in**-0.5
         drawn.append(rng.uniform(-bound, bound, (fan_out, fan_in)).astype(np.float32))
         drawn.append(rng.uniform(-bound, bound, fan_out).astype(np.float32))

@@ -332,27 +332,6 @@ class Tensor(TensorMethods):
         node = self.grad_fn
         return node is not None and self.output_index in (node.retained or {})
 
-    def accumulate_grad(self, bar: Tensor, shared: set[int], create_graph: bool) -> None:
-        """Add a cotangent to `.grad`; memory that someone else holds too is copied first."""
-        if bar.value.shape != self.value.shape:
-            raise ShapeError(
-                f"backward: a gradient of {bar.type} arrived at a leaf of {self.type}",
-                cure="the backward of the op that sent it is wrong",
-            )
-        known = self.gradient
-        if known is not None:
-            if create_graph:
-                self.gradient = known + bar
-            else:
-                put(known, known + bar, "backward")
-            return
-        if not create_graph:
-            array = bar.value
-            if bar.view_of is not None or id(array) in shared:
-                bar = lift(array.copy())
-            shared.add(id(array))
-        self.gradient = bar
-
     # -- operators ----------------------------------------------------------------------------
 
     __add__ = __radd__ = ops.arithmetic.add

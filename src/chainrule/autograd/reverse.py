@@ -20,6 +20,7 @@ from chainrule.autograd.hooks import (
     run_pre_hooks,
     run_tensor_hooks,
 )
+from chainrule.autograd.inplace import put
 from chainrule.autograd.tape import Node, Tape, refresh_view, with_tape
 from chainrule.core.base import TensorBase, as_tuple
 from chainrule.core.coarse import CoarseOp
@@ -28,7 +29,7 @@ from chainrule.core.location import user_location
 from chainrule.errors import AutogradError, ShapeError
 from chainrule.ops.promotion import cast
 
-__all__ = ["backward", "grad"]
+__all__ = ["accumulate_grad", "backward", "grad"]
 
 Found = Callable[[Any, int, Any], None]
 """Told of a cotangent that is complete: the node or leaf, which output, the cotangent."""
@@ -63,14 +64,44 @@ def backward(
     def accumulate(where: Any, index: int, bar: Any) -> None:
         tensor = where if wanted is None else wanted.get((id(where), index))
         if tensor is not None:
-            tensor.accumulate_grad(bar, shared, create_graph)
-            if tensor.post_accumulate_hooks is not None:
-                for hook in list(tensor.post_accumulate_hooks.values()):
-                    hook(tensor)
+            accumulate_grad(tensor, bar, shared, create_graph)
 
     useful = None if targets is None else _only_towards(roots, targets)
     at_node = None if wanted is None else accumulate
     _walk(roots, keep, create_graph, useful, at_leaf=accumulate, at_node=at_node)
+
+
+def accumulate_grad(tensor: Any, bar: Any, shared: set[int], create_graph: bool = False) -> None:
+    """Add a cotangent to a tensor's `.grad`.
+
+    Args:
+        tensor: a leaf, as a rule.
+        bar: what has arrived at it.
+        shared: the ids of arrays that someone holds already; such memory is copied, since people
+            change gradients in place.
+        create_graph: keep the gradient differentiable.
+    """
+    array = bar.value
+    if array.shape != tensor.value.shape:
+        raise ShapeError(
+            f"backward: a gradient of {bar.type} arrived at a leaf of {tensor.type}",
+            cure="the backward of the op that sent it is wrong",
+        )
+    known = tensor.gradient
+    if known is not None:
+        if create_graph:
+            tensor.gradient = known + bar
+        else:
+            put(known, known + bar, "backward")
+    elif create_graph:
+        tensor.gradient = bar
+    else:
+        held = bar.view_of is not None or id(array) in shared
+        shared.add(id(array))
+        tensor.gradient = lift(array.copy()) if held else bar
+    if tensor.post_accumulate_hooks is not None:
+        for hook in list(tensor.post_accumulate_hooks.values()):
+            hook(tensor)
 
 
 def grad(

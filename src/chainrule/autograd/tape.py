@@ -160,7 +160,8 @@ class Node:
             if (0 if fresh else x.version) != version:
                 self._changed(x.version_counter(), "an input")
         if self.op.outputs == 1:
-            return self._unpack_output(0, self.saved_outputs), self.saved
+            y = self.saved_outputs
+            return (y if type(y) is TensorType else self._unpack_output(0, y)), self.saved
         outputs = [self._unpack_output(index, y) for index, y in enumerate(self.saved_outputs)]
         return tuple(outputs), self.saved
 

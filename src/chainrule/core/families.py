@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BilinearOp", "Binary", "Elementwise", "LinearOp", "Predicate", "Unary"]
 
-OUTPUT = -1
+OUTPUT = -1  # the output's place behind the operands
 
-Partial = Callable[[Any, Any, tuple[Any, ...]], Any]
-"""A partial derivative as a function of the op, its output and all its operands."""
+Partial = tuple[Callable[..., Any], tuple[int, ...]]
+"""A partial derivative's method, and the positions of what it wants in (*operands, y)."""
 
 
 class Elementwise(Op, family=True):
@@ -50,28 +50,21 @@ class Elementwise(Op, family=True):
     operands: ClassVar[tuple[str, ...]] = ("x",)
     predicate: ClassVar[bool] = False
     _partials: ClassVar[tuple[Partial | None, ...]] = ()
-    _wanted: ClassVar[tuple[tuple[int, ...], ...]] = ()
     _saves_by_needs: ClassVar[dict[Needs, Saves]]
 
     def __init_subclass__(cls, *, family: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(family=family, **kwargs)
-        defined = [hasattr(cls, f"partial_{operand}") for operand in cls.operands]
-        cls._wanted = tuple(
-            cls._wants(operand) if known else ()
-            for operand, known in zip(cls.operands, defined, strict=True)
-        )
-        cls._partials = tuple(
-            _partial(getattr(cls, f"partial_{operand}"), wants) if known else None
-            for operand, known, wants in zip(cls.operands, defined, cls._wanted, strict=True)
-        )
+        cls._partials = tuple(cls._read_partial(operand) for operand in cls.operands)
         cls._saves_by_needs = {}
 
     @classmethod
-    def _wants(cls, operand: str) -> tuple[int, ...]:
-        """The positions of what the partial's parameters name: `OUTPUT`, or an operand's."""
-        code = getattr(cls, f"partial_{operand}").__code__
-        names = code.co_varnames[1 : code.co_argcount]
-        return tuple(OUTPUT if name == "y" else cls.operands.index(name) for name in names)
+    def _read_partial(cls, operand: str) -> Partial | None:
+        """The method for one operand, and the positions of what its parameters name."""
+        method = getattr(cls, f"partial_{operand}", None)
+        if method is None:
+            return None
+        names = method.__code__.co_varnames[1 : method.__code__.co_argcount]
+        return method, tuple(OUTPUT if name == "y" else cls.operands.index(name) for name in names)
 
     def type_rule(self, *types: TensorType) -> TensorType:
         """The broadcast shape; operands share one dtype, a predicate's result is bool."""
@@ -97,9 +90,9 @@ class Elementwise(Op, family=True):
         if found is None:
             wanted = {
                 position
-                for wants, need in zip(self._wanted, needs, strict=True)
-                if need
-                for position in wants
+                for partial, need in zip(self._partials, needs, strict=True)
+                if need and partial is not None
+                for position in partial[1]
             }
             found = Saves(tuple(sorted(wanted - {OUTPUT})), OUTPUT in wanted)
             self._saves_by_needs[needs] = found
@@ -107,38 +100,31 @@ class Elementwise(Op, family=True):
 
     def vjp(self, y_bar: Any, y: Any, *inputs: Any, needs: Needs) -> Bars:
         """x_bar = y_bar · partial, summed over the axes along which x was broadcast."""
+        known = (*inputs, y)
         x_bars: list[Tensor | None] = []
-        for partial, x, need in zip(self._partials, inputs, needs, strict=True):
+        for index, need in enumerate(needs):
+            partial = self._partials[index]
             if not need or partial is None:
                 x_bars.append(None)
                 continue
-            x_bar = _times(y_bar, partial(self, y, inputs))
-            if x_bar.value.shape != x.shape:
-                x_bar = x_bar.sum_to_size(x.shape)
-            x_bars.append(x_bar)
+            method, wants = partial
+            x_bar = _times(y_bar, method(self, *map(known.__getitem__, wants)))
+            x = inputs[index]
+            shape = x.shape if type(x) is TensorType else x.value.shape
+            x_bars.append(x_bar if x_bar.value.shape == shape else x_bar.sum_to_size(shape))
         return tuple(x_bars)
 
     def jvp(self, y: Any, inputs: tuple[Any, ...], tangents: Bars) -> Any:
         """y_dot = the sum of partial · x_dot, broadcast to the output's shape."""
+        known = (*inputs, y)
         y_dot: Tensor | None = None
         for partial, x_dot in zip(self._partials, tangents, strict=True):
             if x_dot is None or partial is None:
                 continue
-            term = _times(x_dot.expand(y.shape), partial(self, y, inputs))
+            method, wants = partial
+            term = _times(x_dot.expand(y.shape), method(self, *map(known.__getitem__, wants)))
             y_dot = term if y_dot is None else y_dot + term
         return y_dot
-
-
-def _partial(method: Callable[..., Any], wants: tuple[int, ...]) -> Partial:
-    """The method, handed just what its parameters name. One value is what most of them want."""
-    if len(wants) == 1:
-        (only,) = wants
-        if only == OUTPUT:
-            return lambda op, y, inputs: method(op, y)
-        return lambda op, y, inputs: method(op, inputs[only])
-    if not wants:
-        return lambda op, y, inputs: method(op)
-    return lambda op, y, inputs: method(op, *[y if w == OUTPUT else inputs[w] for w in wants])
 
 
 def _times(bar: Tensor, partial: Any) -> Tensor:

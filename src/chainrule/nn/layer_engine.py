@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from chainrule.autograd import no_grad
+from chainrule.autograd.reverse import accumulate_grad
 from chainrule.core.location import user_location
 from chainrule.errors import AutogradError, ConfigError, ShapeError
 from chainrule.nn.containers import Sequential
@@ -85,7 +86,7 @@ class LayerEngine:
         with no_grad():
             for name, parameter, bar in self._backwards(saved):
                 gradients[name] = bar
-                parameter.accumulate_grad(bar, shared, False)
+                accumulate_grad(parameter, bar, shared)
         return gradients
 
     def gradients(self, input: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""Optimizers: one file per rule, each rule a pure function in ops; and schedules for their rates."""
+"""Optimizers: one file per rule, each a pure function in ops; and schedules for their rates."""
 
 from chainrule.optim import lr_scheduler as lr_scheduler
 from chainrule.optim.adagrad import Adagrad

@@ -435,10 +435,10 @@ def _refuse_unmovable(parameter: Any) -> None:
 def _as_floats(key: str, value: Any) -> Any:
     """A number, or a tuple of numbers, as floats; a tensor of one element is a number."""
     try:
-        if isinstance(value, tuple | list):
-            return tuple([float(each) for each in cast("tuple[Any, ...]", value)])
+        if type(value) in (tuple, list):
+            return tuple([float(each) for each in cast("list[Any]", value)])
         if not isinstance(value, str):
-            return float(value)
+            return float(cast("Any", value))
     except (TypeError, ValueError, ChainruleError):
         pass
     raise ConfigError(f"{key} is {value!r:.80}, and not a number", cure="pass a float", setting=key)

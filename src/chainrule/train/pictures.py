@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,11 @@ from chainrule.data import (
     load,
     locate,
 )
-from chainrule.data.transfer import Progress
 from chainrule.errors import ConfigError, DownloadError, StorageError
 from chainrule.train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from chainrule.data.transfer import Progress
 
 __all__ = ["Pictures", "Source", "find_source", "load_pictures", "normaliser"]
 

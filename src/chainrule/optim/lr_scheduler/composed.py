@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from chainrule.errors import ConfigError, StateDictError
 from chainrule.optim.lr_scheduler.plateau import ReduceLROnPlateau
@@ -23,7 +23,7 @@ class _Composed(LRScheduler):
         by = type(self).__name__
         if not schedulers:
             raise ConfigError(f"{by}: no schedulers", cure="pass one or more")
-        for index, each in enumerate(schedulers):
+        for index, each in enumerate(cast("Sequence[Any]", schedulers)):
             if not isinstance(each, LRScheduler) or isinstance(each, ReduceLROnPlateau):
                 raise ConfigError(
                     f"{by}: scheduler {index} is a {type(each).__name__}, which can't be a part",

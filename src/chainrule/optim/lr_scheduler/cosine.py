@@ -34,7 +34,7 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """γ(t-1) times the ratio of two neighbours on the wave; from its bottom, by a first step."""
+        """γ(t-1) times the ratio of two neighbours on the wave; at its bottom, a first step."""
         t, end, low = self.last_epoch, self.T_max, self.eta_min
         if self.first:
             if t == 0:

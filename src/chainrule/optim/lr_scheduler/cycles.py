@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from functools import partial
 from math import cos, floor, pi
@@ -129,13 +130,10 @@ class OneCycleLR(LRScheduler):
                 cure="make total_steps the number of steps there will be",
             )
         anneal = ANNEAL[self.anneal_strategy]
-        start = 0.0
-        for phase in self._phases:
-            end = phase[0]
-            if t <= end or phase is self._phases[-1]:
-                break
-            start = end
-        end, from_lr, to_lr, from_momentum, to_momentum = phase
+        ends = [phase[0] for phase in self._phases[:-1]]
+        index = bisect_left(ends, t)  # the first phase that ends at t or later
+        start = ends[index - 1] if index else 0.0
+        end, from_lr, to_lr, from_momentum, to_momentum = self._phases[index]
         part = (t - start) / (end - start)
         rates: list[float] = []
         for group in self.optimizer.param_groups:

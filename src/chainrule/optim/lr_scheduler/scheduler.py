@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from chainrule.errors import ConfigError, StateDictError
 from chainrule.optim.optimizer import Optimizer
@@ -132,7 +132,7 @@ def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
     groups = len(optimizer.param_groups)
     if not isinstance(value, list | tuple):
         return [value] * groups
-    given: list[Any] = list(value)  # type: ignore[arg-type]
+    given = list(cast("list[Any]", value))
     if len(given) != groups:
         raise ConfigError(
             f"{name} lists {len(given)} values for {groups} parameter groups",

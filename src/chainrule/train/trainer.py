@@ -1,0 +1,317 @@
+"""The training loop: epochs of steps, a judgement after each epoch, a test at the end.
+
+Everything that a step depends on is in the checkpoint: weights, the optimizer's state, the random
+numbers' state, the place in the data's order. So a run that was killed at any moment and resumed
+ends with the same weights, bit for bit, as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from chainrule.data import DataLoader
+from chainrule.errors import ChainruleError, CheckpointError, NumericalError
+from chainrule.nn import CrossEntropyLoss
+from chainrule.ops.from_data import from_numpy
+from chainrule.ops.generator import get_rng_state, manual_seed, set_rng_state
+from chainrule.tensor import Tensor
+from chainrule.train.checkpoint import Checkpoint, keep_only, write_checkpoint
+from chainrule.train.config import TrainConfig
+from chainrule.train.engines import build_engine
+from chainrule.train.evaluate import evaluate
+from chainrule.train.interrupt import Interrupted, Interruption
+from chainrule.train.metrics import MetricsFile
+from chainrule.train.models import build_model
+from chainrule.train.optimizer_state import pack_optimizer, unpack_optimizer
+from chainrule.train.optimizers import build_optimizer
+from chainrule.train.pictures import Pictures
+from chainrule.train.position import Meter, Position
+from chainrule.train.progress import Reporter, SilentReporter, StepReport
+from chainrule.train.run import RunFolder
+from chainrule.train.schedule import learning_rate
+
+__all__ = ["Trainer"]
+
+
+class Trainer:
+    """Trains one network on one data set, into one folder.
+
+    Args:
+        config: the settings.
+        pictures: the data.
+        run: the run's folder.
+        report: hears of the progress.
+        source: where the data came from, for the summary.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        pictures: Pictures,
+        run: RunFolder,
+        report: Reporter | None = None,
+        source: str = "",
+    ) -> None:
+        self.config, self.pictures, self.run_folder = config, pictures, run
+        self.report = report or SilentReporter()
+        self.source = source
+        manual_seed(config.seed)
+        self.model = build_model(config.model, len(pictures.classes))
+        self.engine = build_engine(config.engine, self.model, CrossEntropyLoss())
+        self.optimizer = build_optimizer(
+            config.optimizer, self.model, config.lr, config.weight_decay
+        )
+        self.loader = DataLoader(
+            pictures.train,
+            batch_size=config.batch_size,
+            shuffle=True,
+            generator=np.random.default_rng([config.seed, 2]),
+        )
+        self.position = Position()
+        self.steps = config.epochs * len(self.loader)
+        self.parameters = sum(each.numel() for each in self.model.parameters())
+        self._saved_step = -1
+        self._metrics: MetricsFile | None = None
+        self._mark = 0.0  # when the time was last put into `position`
+
+    # -- the run ------------------------------------------------------------------------------
+
+    def run(self, *, resume: bool = False) -> dict[str, Any]:
+        """Train to the end, and test; the summary, which is written too.
+
+        Args:
+            resume: go on from the folder's last checkpoint.
+
+        Raises:
+            Interrupted: the user stopped it (it is a KeyboardInterrupt); it was saved before.
+            NumericalError: the loss is NaN or infinite.
+            CheckpointError: there is nothing sound to resume from.
+            StorageError: the disk refuses; the last good checkpoint is still there.
+        """
+        begin = time.perf_counter()
+        kept = self.restore() if resume else 0
+        self._metrics = MetricsFile(self.run_folder.metrics, kept)
+        self._mark = time.perf_counter()
+        try:
+            if not resume:
+                self.save()  # a disk that refuses is better known before the first step
+            with Interruption(self._notice) as interruption:
+                while self.position.epoch < self.config.epochs:
+                    self._train_epoch(interruption)
+                    self._end_epoch()
+                    self._stop_if_asked(interruption)
+        except ChainruleError as error:
+            self._say_what_is_left(error)
+            raise
+        finally:
+            self._metrics.close()
+            self.report.close()
+        return self._finish(time.perf_counter() - begin)
+
+    def _train_epoch(self, interruption: Interruption) -> None:
+        """The steps of an epoch, or what is left of it."""
+        config, position = self.config, self.position
+        before_last = len(self.loader) * (position.epoch + 1)
+        self.model.train()
+        for x, y in self.loader:
+            self._step(x, y)
+            if position.step < before_last:  # the end of an epoch saves anyway
+                if config.checkpoint_every and position.step % config.checkpoint_every == 0:
+                    self.save()
+                self._stop_if_asked(interruption)
+
+    def _step(self, x: Tensor, y: Tensor) -> None:
+        """One step: gradients, the check of the loss, the optimizer's move, the counts."""
+        config, position = self.config, self.position
+        lr = learning_rate(config.schedule, config.lr, position.step, self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.zero_grad()
+        loss, logits = self.engine.gradients(x, y)
+        value = float(loss.item())
+        if not math.isfinite(value):
+            raise NumericalError(
+                f"the loss is {value} in step {position.step + 1} (epoch {position.epoch + 1}), "
+                f"at a learning rate of {lr:.3g}",
+                cure=f"train anew with a lower --lr (it was {config.lr:g}), or another --optimizer",
+                step=position.step + 1,
+                lr=lr,
+            )
+        self.optimizer.step()
+        position.step += 1
+        correct = int((logits.numpy().argmax(1) == y.numpy()).sum())
+        position.in_epoch.add(value, correct, len(x))
+        position.in_interval.add(value, correct, len(x))
+        self._count_time()
+        if position.step % config.log_every == 0:
+            self._log_interval(lr)
+        self.report.step(
+            StepReport(
+                step=position.step,
+                steps=self.steps,
+                epoch=position.epoch + 1,
+                epochs=config.epochs,
+                loss=position.in_epoch.mean_loss,
+                accuracy=position.in_epoch.accuracy,
+                rate=self._rate(),
+            )
+        )
+
+    def _end_epoch(self) -> None:
+        """Judge the network by the validation part, write the epoch's line, save."""
+        position = self.position
+        line: dict[str, Any] = {
+            "kind": "epoch",
+            "epoch": position.epoch + 1,
+            "step": position.step,
+            "train_loss": position.in_epoch.mean_loss,
+            "train_accuracy": position.in_epoch.accuracy,
+            "images_per_second": self._rate(),
+        }
+        judged = position.in_epoch.accuracy
+        if len(self.pictures.validation):
+            score = evaluate(self.model, self.pictures.validation, len(self.pictures.classes))
+            line |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
+            judged = score.accuracy
+        self._count_time()
+        line["seconds"] = position.epoch_seconds
+        self._write_metrics(line)
+        position.epoch += 1
+        position.epoch_seconds = 0.0
+        position.in_epoch = Meter()
+        if judged > position.best_accuracy:
+            position.best_accuracy, position.best_step = judged, position.step
+        self.save(again=True)
+        self.report.epoch(line)
+
+    def _finish(self, seconds: float) -> dict[str, Any]:
+        """The final test, and the summary."""
+        begin = time.perf_counter()
+        score = evaluate(self.model, self.pictures.test, len(self.pictures.classes))
+        config, position = self.config, self.position
+        total = max(seconds, position.seconds) + time.perf_counter() - begin
+        summary = {
+            "dataset": config.dataset,
+            "model": config.model,
+            "engine": config.engine,
+            "epochs": config.epochs,
+            "seed": config.seed,
+            "test_accuracy": score.accuracy,
+            "seconds_train": round(position.seconds, 3),
+            "seconds_total": round(total, 3),
+            "parameters": self.parameters,
+            "test_loss": score.loss,
+            "data_source": self.source,
+        }
+        self.run_folder.write_json("summary.json", summary)
+        return summary
+
+    # -- saving and resuming ------------------------------------------------------------------
+
+    def save(self, *, again: bool = False) -> None:
+        """Write a checkpoint of this moment; keep it and the best one, delete the others.
+
+        Args:
+            again: write it even if this step has one already.
+        """
+        position = self.position
+        if position.step == self._saved_step and not again:
+            return
+        tensors, groups = pack_optimizer(self.optimizer)
+        model = {name: value.numpy() for name, value in self.model.state_dict().items()}
+        state = {
+            "config": self.config.to_dict(),
+            "classes": list(self.pictures.classes),
+            "mean": self.pictures.mean,
+            "std": self.pictures.std,
+            "data": self.pictures.digest,
+            "data_source": self.source,
+            "position": position.to_dict(),
+            "loader": self.loader.state_dict(),
+            "random": get_rng_state().tolist(),
+            "optimizer": groups,
+            "metrics_bytes": self._metrics.flushed() if self._metrics else 0,
+        }
+        root = self.run_folder.checkpoints
+        write_checkpoint(root, Checkpoint(position.step, model, tensors, state))
+        self._saved_step = position.step
+        keep_only(root, {position.step, position.best_step})
+
+    def restore(self) -> int:
+        """Go back to the last checkpoint; how many bytes of the metrics belong to it.
+
+        Raises:
+            CheckpointError: it is damaged, or of another network, or other data.
+        """
+        saved = self.run_folder.checkpoint("last")
+        state = saved.state
+        if state.get("data") != self.pictures.digest:
+            raise CheckpointError(
+                f"{self.run_folder.path} was trained on other data than this: "
+                f"{state.get('data_source')}",
+                cure="name the folder of that data with --data, or train anew",
+            )
+        try:
+            self.model.load_state_dict({k: from_numpy(v) for k, v in saved.model.items()})
+            unpack_optimizer(self.optimizer, saved.optimizer, state["optimizer"])
+            self.loader.load_state_dict(state["loader"])
+            set_rng_state(from_numpy(np.array(state["random"], np.int64)))
+            self.position = Position.from_dict(state["position"])
+            kept = int(state["metrics_bytes"])
+        except CheckpointError:
+            raise
+        except (ChainruleError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.run_folder.path}: the checkpoint of step {saved.step} does not fit: {error}",
+                cure="use the version of chainrule that wrote it, or train anew with --overwrite",
+            ) from error
+        self._saved_step = saved.step
+        return kept
+
+    # -- bookkeeping --------------------------------------------------------------------------
+
+    def _stop_if_asked(self, interruption: Interruption) -> None:
+        if interruption.signum and self.position.epoch < self.config.epochs:
+            self.save()
+            raise Interrupted(interruption.signum, self.position.step)
+
+    def _notice(self) -> None:
+        self.report.note("Stopping after this step and saving; Ctrl-C again stops at once.")
+
+    def _say_what_is_left(self, error: ChainruleError) -> None:
+        if self._saved_step >= 0:
+            root = self.run_folder.checkpoints
+            left = f"the last good checkpoint, of step {self._saved_step}, is in {root}"
+            error.cure = f"{error.cure}\n  {left}" if error.cure else left
+
+    def _count_time(self) -> None:
+        now = time.perf_counter()
+        self.position.seconds += now - self._mark
+        self.position.epoch_seconds += now - self._mark
+        self._mark = now
+
+    def _rate(self) -> float:
+        return self.position.in_epoch.seen / max(1e-9, self.position.epoch_seconds)
+
+    def _log_interval(self, lr: float) -> None:
+        position = self.position
+        meter, position.in_interval = position.in_interval, Meter()
+        self._write_metrics(
+            {
+                "kind": "step",
+                "epoch": position.epoch + 1,
+                "step": position.step,
+                "loss": meter.mean_loss,
+                "accuracy": meter.accuracy,
+                "lr": lr,
+                "images_per_second": self._rate(),
+            }
+        )
+
+    def _write_metrics(self, line: dict[str, Any]) -> None:
+        if self._metrics is not None:
+            self._metrics.write(**line)
