@@ -36,10 +36,11 @@ def train(points: chainrule.Tensor, values: chainrule.Tensor) -> tuple[nn.Module
         optimizer.zero_grad()
         loss, _ = engine.forward(points, values)
         engine.backward()
+        optimizer.param_groups[0]["lr"] = 0.01 * (1 - step / args.steps)  # ever smaller steps
         optimizer.step()
         losses.append(loss.item())
         if step % max(args.steps // 10, 1) == 0 or step == args.steps - 1:
-            print(f"step {step:5}  loss {losses[-1]:.6f}")
+            print(f"step {step:5}  loss {losses[-1]:.1e}")
     return model, losses
 
 

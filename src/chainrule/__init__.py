@@ -52,6 +52,7 @@ from chainrule.ops.reduce import *
 from chainrule.ops.rounding import *
 from chainrule.ops.sampling import *
 from chainrule.ops.scan import *
+from chainrule.ops.sequences import *
 from chainrule.ops.special import *
 from chainrule.ops.triangles import *
 from chainrule.ops.trigonometry import *

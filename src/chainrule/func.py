@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from chainrule.autograd import enable_grad
 from chainrule.autograd import grad as gradients
 from chainrule.autograd.forward import dual_level, make_dual, unpack_dual
 from chainrule.autograd.tape import Node, newest
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.interpret import lift
 from chainrule.core.location import user_location
 from chainrule.errors import AutogradError, DTypeError
@@ -70,8 +70,8 @@ def grad_and_value(func: Function, argnums: ArgNums = 0, has_aux: bool = False) 
             level = _Level(args, argnums)
             output = func(*level.args, **kwargs)
             y, aux = _split(output, "grad", has_aux)
-            if not isinstance(y, TensorBase) or y.numel() != 1:  # type: ignore[attr-defined]
-                kind = y.type if isinstance(y, TensorBase) else type(y).__name__  # type: ignore[attr-defined]
+            if not is_tensor(y) or y.numel() != 1:
+                kind = y.type if is_tensor(y) else type(y).__name__
                 _fail(f"grad: the function gives {kind}, and not one number", "reduce it: .sum()")
             bars = level.pull_back([y], [None])
         value = level.give(y)
@@ -130,7 +130,7 @@ def jvp(
         outputs, like = _flatten(y)
         parts = [unpack_dual(each) for each in outputs]
         aux_leaves, like_aux = _flatten(aux)
-        aux = like_aux([unpack_dual(x).primal if _is_tensor(x) else x for x in aux_leaves])
+        aux = like_aux([unpack_dual(x).primal if is_tensor(x) else x for x in aux_leaves])
     value = like([primal for primal, _ in parts])
     moved = like([x.detach().zeros_like() if x_dot is None else x_dot for x, x_dot in parts])
     return (value, moved, aux) if has_aux else (value, moved)
@@ -260,7 +260,7 @@ class _Level:
     def give(self, tree: Any) -> Any:
         """A result for the world outside: cut off, where only this level made it require grad."""
         leaves, like = _flatten(tree)
-        return like([self._cut(x) if _is_tensor(x) and x.tracked else x for x in leaves])
+        return like([self._cut(x) if is_tensor(x) and x.tracked else x for x in leaves])
 
     def _cut(self, y: Any) -> Any:
         if self._depends_on_others([y]):
@@ -272,8 +272,8 @@ class _Level:
 
 def _variable(x: Any) -> Any:
     """A twin of an argument that gradients flow to."""
-    if not _is_tensor(x) or x.value.dtype.kind != "f":
-        kind = x.type if _is_tensor(x) else type(x).__name__
+    if not is_tensor(x) or x.value.dtype.kind != "f":
+        kind = x.type if is_tensor(x) else type(x).__name__
         raise DTypeError(
             f"func: only float tensors can be differentiated by, not {kind}",
             cure="choose other arguments with argnums=",
@@ -348,32 +348,30 @@ def _units(x: Any) -> Iterator[Any]:
         yield lift(unit.reshape(x.shape))
 
 
-def _is_tensor(x: Any) -> bool:
-    return isinstance(x, TensorBase)
-
-
 def _split(output: Any, what: str, has_aux: bool) -> tuple[Any, Any]:
     """Output and aux."""
     if not has_aux:
         return output, None
-    if not isinstance(output, tuple) or len(output) != 2:  # type: ignore[arg-type]
+    pair = cast("tuple[Any, ...]", output) if isinstance(output, tuple) else ()
+    if len(pair) != 2:
         _fail(f"{what}: has_aux=True, and the function gives no pair", "give (output, aux)")
-    return output  # type: ignore[return-value]
+    return pair[0], pair[1]
 
 
 def _flatten(tree: Any) -> tuple[list[Any], Function]:
     """The leaves of nested lists, tuples and dicts, and how to build the like of it."""
     if isinstance(tree, dict):
-        items: dict[Any, Any] = tree  # type: ignore[assignment]
+        items = cast("dict[Any, Any]", tree)
         leaves, rebuild = _flatten(list(items.values()))
 
         def build_dict(values: list[Any]) -> Any:
             return dict(zip(items, rebuild(values), strict=True))
 
         return leaves, build_dict
-    if not isinstance(tree, list | tuple):
+    kind: type[Any] = type(tree)
+    if not issubclass(kind, list | tuple):
         return [tree], operator.itemgetter(0)
-    parts: list[Any] = [_flatten(each) for each in tree]  # type: ignore[misc]
+    parts = [_flatten(each) for each in tree]
     sizes = [len(leaves) for leaves, _ in parts]
 
     def build(values: list[Any]) -> Any:
@@ -382,9 +380,9 @@ def _flatten(tree: Any) -> tuple[list[Any], Function]:
             rebuild(values[start : start + size])
             for (_, rebuild), start, size in zip(parts, starts, sizes, strict=True)
         ]
-        if isinstance(tree, list):
+        if issubclass(kind, list):
             return built
-        return type(tree)(*built) if hasattr(tree, "_fields") else tuple(built)  # type: ignore[misc]
+        return kind(*built) if hasattr(kind, "_fields") else tuple(built)
 
     return [leaf for leaves, _ in parts for leaf in leaves], build
 

@@ -7,7 +7,7 @@ mathematics are the functions of `ops`, attached as methods at the bottom.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,11 +15,11 @@ import numpy as np
 from chainrule import ops
 from chainrule.autograd import backward as run_backward
 from chainrule.autograd import hooks
-from chainrule.autograd.inplace import put
-from chainrule.autograd.tape import Tape, refresh_view
-from chainrule.core.base import TensorBase
+from chainrule.autograd.inplace import in_place_method, put
+from chainrule.autograd.tape import refresh_view
+from chainrule.core.base import TensorBase, is_tensor
 from chainrule.core.dtypes import DType, from_numpy_dtype
-from chainrule.core.interpret import current_stack, lift, read
+from chainrule.core.interpret import lift, read
 from chainrule.core.location import user_location
 from chainrule.core.op import Array
 from chainrule.core.types import TensorType
@@ -46,7 +46,7 @@ class Tensor(TensorMethods):
     __array_priority__ = 1000  # so that array + tensor asks the tensor
 
     def __init__(self, data: Any = (), *, requires_grad: bool = False) -> None:
-        fresh = TensorBase.around((data if isinstance(data, TensorBase) else tensor(data)).value)
+        fresh = TensorBase.around((data if is_tensor(data) else tensor(data)).value)
         for name in TensorBase.__slots__:
             setattr(self, name, getattr(fresh, name))
         if requires_grad:
@@ -388,42 +388,6 @@ class Tensor(TensorMethods):
     def __rrshift__(self, other: Any) -> Tensor:
         return ops.bitwise.bitwise_right_shift(other, self)
 
-    def __iadd__(self, other: Any) -> Tensor:
-        return self.add_(other)
-
-    def __isub__(self, other: Any) -> Tensor:
-        return self.sub_(other)
-
-    def __imul__(self, other: Any) -> Tensor:
-        return self.mul_(other)
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self.div_(other)
-
-    def __ifloordiv__(self, other: Any) -> Tensor:
-        return self.floor_divide_(other)
-
-    def __imod__(self, other: Any) -> Tensor:
-        return self.remainder_(other)
-
-    def __ipow__(self, other: Any) -> Tensor:
-        return self.pow_(other)
-
-    def __iand__(self, other: Any) -> Tensor:
-        return self.bitwise_and_(other)
-
-    def __ior__(self, other: Any) -> Tensor:
-        return self.bitwise_or_(other)
-
-    def __ixor__(self, other: Any) -> Tensor:
-        return self.bitwise_xor_(other)
-
-    def __ilshift__(self, other: Any) -> Tensor:
-        return self.bitwise_left_shift_(other)
-
-    def __irshift__(self, other: Any) -> Tensor:
-        return self.bitwise_right_shift_(other)
-
     def where(self, condition: Tensor, other: Tensor | float) -> Tensor:
         """Its own elements where the condition holds, else `other`'s."""
         return ops.compare.where(condition, self, other)
@@ -448,24 +412,21 @@ def _rebuild(
     return y
 
 
-def _in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The in-place form of an op's function: compute the new value, then put it there.
-
-    The derivative may need the old value, which is about to be overwritten: so if any is recorded,
-    it is that of a copy.
-    """
-
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        before = self
-        if current_stack().has(Tape) and any(
-            isinstance(each, TensorBase) and each.tracked for each in (self, *args)
-        ):
-            before = ops.movement.clone(self)
-        put(self, function(before, *args, **kwargs), name)
-        return self
-
-    method.__name__, method.__doc__ = name, f"`{function.__name__}`, in place."
-    return method
+IN_PLACE_OPERATORS = {
+    "__iadd__": "add_",
+    "__isub__": "sub_",
+    "__imul__": "mul_",
+    "__itruediv__": "div_",
+    "__ifloordiv__": "floor_divide_",
+    "__imod__": "remainder_",
+    "__ipow__": "pow_",
+    "__iand__": "bitwise_and_",
+    "__ior__": "bitwise_or_",
+    "__ixor__": "bitwise_xor_",
+    "__ilshift__": "bitwise_left_shift_",
+    "__irshift__": "bitwise_right_shift_",
+}
+"""`x += y` is `x.add_(y)`, and so on."""
 
 
 def _attach_methods() -> None:
@@ -473,7 +434,9 @@ def _attach_methods() -> None:
         if name not in Tensor.__dict__:
             setattr(Tensor, name, function)
     for name, function in ops.in_place_methods().items():
-        setattr(Tensor, name, _in_place(name, function))
+        setattr(Tensor, name, in_place_method(name, function))
+    for operator, name in IN_PLACE_OPERATORS.items():
+        setattr(Tensor, operator, getattr(Tensor, name))
 
 
 _attach_methods()

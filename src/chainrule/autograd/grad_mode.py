@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from chainrule.autograd.tape import Tape, with_tape
 from chainrule.core.interpret import Interpreter, Run, Stack, current_stack, enter, leave
@@ -71,7 +71,7 @@ class StackMode:
             finally:
                 leave(token)
 
-        return inside  # type: ignore[return-value]
+        return cast("F", inside)
 
     def _around_generator(self, function: Any) -> Any:
         """In this mode while the generator runs, not while it waits."""

@@ -8,13 +8,13 @@ base (`refresh_view`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from chainrule.autograd.tape import Node, Tape, refresh_view, with_tape
-from chainrule.core.base import ViewOf
+from chainrule.core.base import ViewOf, is_tensor
 from chainrule.core.dtypes import can_cast
 from chainrule.core.families import LinearOp
 from chainrule.core.interpret import assign, bind, current_stack, enter, leave
@@ -23,11 +23,11 @@ from chainrule.core.op import Array, Bars, Needs, Op, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType, broadcast_shapes_or_none
 from chainrule.errors import AutogradError
-from chainrule.ops.movement import Permute
+from chainrule.ops.movement import Permute, clone
 from chainrule.ops.promotion import cast
 from chainrule.ops.slicing import Slice
 
-__all__ = ["WriteView", "put", "replay"]
+__all__ = ["WriteView", "in_place_method", "put", "replay"]
 
 
 class WriteView(LinearOp):
@@ -188,3 +188,23 @@ def replay(view: Any, made: ViewOf) -> None:
     finally:
         leave(token)
     view.node, view.output_index, view.tracked = fresh.node, fresh.output_index, fresh.tracked
+
+
+def in_place_method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The in-place form of an op's function: compute the new value, then put it there.
+
+    The derivative may need the old value, which is about to be overwritten: so if any is recorded,
+    it is that of a copy.
+    """
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = self
+        if current_stack().has(Tape) and any(
+            is_tensor(each) and each.tracked for each in (self, *args)
+        ):
+            before = clone(self)
+        put(self, function(before, *args, **kwargs), name)
+        return self
+
+    method.__name__, method.__doc__ = name, f"`{function.__name__}`, in place."
+    return method

@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
 if TYPE_CHECKING:
     from chainrule.core.location import Location
     from chainrule.core.op import Op
+    from chainrule.tensor import Tensor
 
 __all__ = ["TensorBase", "VersionCounter", "ViewOf", "as_tuple", "is_tensor"]
+
+
+_new = object.__new__
 
 
 class VersionCounter:
@@ -56,7 +60,7 @@ class TensorBase:
     """
 
     # Slots, filled when a tensor is made: attributes that are sometimes the class's and sometimes
-    # the instance's are looked up the slow way every time, and the tape looks at these all the time.
+    # the instance's are looked up the slow way every time, and the tape looks at these always.
     __slots__ = (
         "counter",
         "gradient",
@@ -84,7 +88,7 @@ class TensorBase:
     @classmethod
     def around(cls, value: Any) -> Self:
         """A new tensor around a value of the current interpreter: no copy, no check, no history."""
-        self = cls.__new__(cls)
+        self = _new(cls)
         self.value = value
         self.tracked = self.inference = False
         self.node = self.counter = self.view_of = self.hooks = self.gradient = None
@@ -108,9 +112,9 @@ class TensorBase:
         return self.version_counter().count
 
 
-def is_tensor(x: Any) -> bool:
-    """Whether it is a tensor."""
-    return isinstance(x, TensorBase)
+def is_tensor(obj: object) -> TypeGuard[Tensor]:
+    """Whether `obj` is a tensor."""
+    return isinstance(obj, TensorBase)
 
 
 def as_tuple(given: Any) -> tuple[Any, ...]:

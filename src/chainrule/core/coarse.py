@@ -50,7 +50,7 @@ class CoarseOp(Op, family=True):
     saves = ALL_INPUTS
 
     def saves_for(self, needs: Needs) -> Saves:
-        """All inputs, and not the output (which people change in place), unless `saves` says else."""
+        """What `saves` says; else all inputs, not the output (people change it in place)."""
         return self.saves if self.saves is not ALL_INPUTS else Saves(tuple(range(len(needs))))
 
     forward: ClassVar[Callable[..., tuple[Any, tuple[Any, ...]]]]

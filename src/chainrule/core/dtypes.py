@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -137,7 +137,7 @@ def as_dtype(dtype: object) -> DType:
     if isinstance(dtype, type) and dtype in _BY_PYTHON:
         return _BY_PYTHON[dtype]
     try:
-        return from_numpy_dtype(np.dtype(dtype))  # type: ignore[call-overload]
+        return from_numpy_dtype(np.dtype(cast("Any", dtype)))
     except TypeError:
         raise DTypeError(
             f"{dtype!r} is not a dtype",

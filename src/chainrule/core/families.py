@@ -129,7 +129,7 @@ class Elementwise(Op, family=True):
 
 def _times(bar: Tensor, partial: Any) -> Tensor:
     """One (co)tangent times one partial derivative, as `Elementwise` describes partials."""
-    if isinstance(partial, (int, float)):  # noqa: UP038  # a union takes three times as long
+    if isinstance(partial, (int, float)):  # a union takes three times as long
         return bar if partial == 1 else -bar if partial == -1 else bar * partial
     if partial.value.dtype.kind == "b":
         return bar.keep_where(partial)

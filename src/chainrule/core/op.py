@@ -99,8 +99,7 @@ class Op:
     def __init_subclass__(cls, *, family: bool = False, **kwargs: Any) -> None:
         """Name and register the op; `family=True` marks a base class that is none itself."""
         super().__init_subclass__(**kwargs)
-        annotations: dict[str, Any] = cls.__dict__.get("__annotations__", {})
-        if any("ClassVar" not in str(kind) for kind in annotations.values()):
+        if any("ClassVar" not in str(kind) for kind in cls.__annotations__.values()):
             cls.__init__ = _make_dataclass
         if "name" not in cls.__dict__:
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()

@@ -43,7 +43,7 @@ def spread(
 
 
 def unary_samples(low: float, high: float, *, avoid: tuple[float, ...] = ()) -> Samples:
-    """Inputs for an op of one operand without parameters: shapes of all kinds, and a strided one."""
+    """Inputs for an op of one operand and no parameters: all kinds of shapes, and strides."""
 
     def make(op: type[Any]) -> Iterator[Sample]:
         for seed, shape in enumerate(_SHAPES):

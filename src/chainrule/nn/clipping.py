@@ -6,12 +6,12 @@ PyTorch has these in `nn.utils`; here they are `chainrule.nn.clip_grad_norm_` an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import inf
 
 from chainrule.autograd import no_grad
 from chainrule.errors import ConfigError, NumericalError
 from chainrule.ops.create import zeros
 from chainrule.ops.joining import stack
+from chainrule.ops.norms import vector_norm
 from chainrule.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
@@ -40,8 +40,8 @@ def get_total_norm(
     if not given:
         return zeros(())
     p = _norm_type(norm_type)
-    each = [_norm(tensor, p) for tensor in given]
-    total = each[0] if len(each) == 1 else _norm(stack(each), p)
+    each = [vector_norm(tensor, p) for tensor in given]
+    total = each[0] if len(each) == 1 else vector_norm(stack(each), p)
     if error_if_nonfinite and not total.isfinite():
         raise NumericalError(
             f"the total norm of order {p:g} is {total.item()}: it can't be clipped",
@@ -129,17 +129,6 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     listed = [parameters] if isinstance(parameters, Tensor) else parameters
     return [each.grad for each in listed if each.grad is not None]
-
-
-def _norm(x: Tensor, p: float) -> Tensor:
-    if p == 2:
-        return (x * x).sum().sqrt()
-    magnitude = x.abs()
-    if p == inf:
-        return magnitude.amax()
-    if p == 1:
-        return magnitude.sum()
-    return (magnitude**p).sum() ** (1 / p)
 
 
 def _norm_type(norm_type: float | str) -> float:

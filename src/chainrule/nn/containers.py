@@ -118,8 +118,8 @@ class Sequential(_Listed):
 
     def forward(self, input: Any) -> Any:
         """Through all of them."""
-        for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]  # none of them is None
+        for module in cast("dict[str, Module]", self._modules).values():  # none of them is None
+            input = module(input)
         return input
 
     @overload

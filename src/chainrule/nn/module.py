@@ -76,7 +76,7 @@ class Module(Registry):
 
     def train(self, mode: bool = True) -> Self:
         """Behave as in training, or (`mode=False`) as in use; and all below."""
-        if not isinstance(mode, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+        if type(mode) is not bool:
             raise ConfigError(
                 f"train: mode is {mode!r}",
                 cure="pass True or False; train(x) is not how a model is trained on x",

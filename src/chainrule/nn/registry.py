@@ -151,12 +151,7 @@ class Registry:
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter by name; None keeps the name without a parameter (a missing bias)."""
         self._check_name("parameter", name)
-        if param is not None and not isinstance(param, Parameter):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
-            raise ModuleError(
-                f"parameter {name!r} is a {type(param).__name__}",
-                cure="wrap it in nn.Parameter(...)",
-                location=str(user_location() or ""),
-            )
+        _check_kind(f"parameter {name!r}", param, Parameter, "wrap it in nn.Parameter(...)")
         self._register("_parameters", name, param)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
@@ -168,24 +163,19 @@ class Registry:
             persistent: whether `state_dict()` has it.
         """
         self._check_name("buffer", name)
-        if tensor is not None and not isinstance(tensor, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
-            raise ModuleError(
-                f"buffer {name!r} is a {type(tensor).__name__}",
-                cure="pass a tensor",
-                location=str(user_location() or ""),
-            )
+        _check_kind(f"buffer {name!r}", tensor, Tensor, "pass a tensor")
         self._register("_buffers", name, tensor)
         self._keep(name, persistent)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a child by name."""
         self._check_name("module", name)
-        if module is not None and not isinstance(module, Registry):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
-            raise ModuleError(
-                f"{type(self).__name__}: child {name!r} is no module but a {type(module).__name__}",
-                cure="pass an nn.Module: nn.ReLU() where F.relu was meant",
-                location=str(user_location() or ""),
-            )
+        _check_kind(
+            f"{type(self).__name__}: child {name!r}",
+            module,
+            Registry,
+            "pass an nn.Module: nn.ReLU() where F.relu was meant",
+        )
         self._register("_modules", name, module)
 
     register_module = add_module
@@ -305,3 +295,11 @@ class Registry:
         found: list[tuple[str, Any]] = list(self._parameters.items())
         found += [each for each in self._buffers.items() if each[0] not in self._non_persistent]
         return [(name, tensor) for name, tensor in found if tensor is not None]
+
+
+def _check_kind(what: str, given: object, kind: type, cure: str) -> None:
+    """Refuse what is neither None nor of this kind: callers may not be type-checked."""
+    if given is not None and not isinstance(given, kind):
+        raise ModuleError(
+            f"{what} is a {type(given).__name__}", cure=cure, location=str(user_location() or "")
+        )

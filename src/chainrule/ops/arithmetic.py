@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.dtypes import bool_
 from chainrule.core.families import Binary, Elementwise, Unary
 from chainrule.core.interpret import bind
@@ -57,7 +57,7 @@ ROUNDED = {"floor": DivFloor, "trunc": DivTrunc}
 
 
 def _is_whole(operand: Any) -> bool:
-    return isinstance(operand, TensorBase) and operand.value.dtype.kind != "f"
+    return is_tensor(operand) and operand.value.dtype.kind != "f"
 
 
 def _scaled(op: Op, other: Any, alpha: float) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core import dtypes
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.dtypes import DType, as_dtype
 from chainrule.core.location import user_location
 from chainrule.errors import DTypeError
@@ -62,7 +62,7 @@ def to(
     for each in args:
         if isinstance(each, DType | type):
             dtype = each
-        elif isinstance(each, TensorBase):
+        elif is_tensor(each):
             dtype = dtypes.from_numpy_dtype(each.value.dtype)
         elif isinstance(each, str) or each is None:
             device = each

@@ -1,4 +1,4 @@
-"""Tensors from nothing: zeros, ones, full, arange, linspace, eye and kin.
+"""Tensors from nothing: zeros, ones, full, eye and kin.
 
 What every one of them takes: `dtype` (the default dtype unless said otherwise), `requires_grad`,
 and `device`, which can only be "cpu". PyTorch's `out=` and `layout=` are not there: a result is
@@ -7,14 +7,13 @@ always new, and always a dense array.
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.dtypes import (
     INTEGER,
     DType,
@@ -36,14 +35,11 @@ if TYPE_CHECKING:
     from chainrule.tensor import Tensor
 
 __all__ = [
-    "arange",
     "empty",
     "empty_like",
     "eye",
     "full",
     "full_like",
-    "linspace",
-    "logspace",
     "ones",
     "ones_like",
     "scalar_tensor",
@@ -147,7 +143,7 @@ def full(
     tensor([[7, 7],
             [7, 7]])
     """
-    if isinstance(fill_value, TensorBase):
+    if is_tensor(fill_value):
         return _filled_with(fill_value, checked_shape("full", (size,)), dtype, requires_grad)
     number = plain_number("full", fill_value)
     if dtype is None:
@@ -167,7 +163,7 @@ def _filled_with(
 
 def plain_number(name: str, number: Any) -> Any:
     """A Python number; a tensor of one element is read, NumPy's scalars are made plain."""
-    if isinstance(number, TensorBase):
+    if is_tensor(number):
         number = read(number)
     if hasattr(number, "item") and number.size == 1:
         number = number.item()
@@ -263,178 +259,6 @@ def scalar_tensor(
     """A number as a zero-dimensional tensor, in the default dtype unless given."""
     number = plain_number("scalar_tensor", s)
     return _full("scalar_tensor", (), number, dtype, requires_grad, device)
-
-
-class Arange(Op):
-    """y[i] = start + i step.
-
-    Attributes:
-        start: the first number.
-        step: the distance.
-        count: how many.
-        dtype: the dtype of the result.
-    """
-
-    start: float
-    step: float
-    count: int
-    dtype: DType
-    differentiable = False
-
-    @staticmethod
-    def samples(op: type[Any]) -> Iterator[Sample]:
-        """Upwards in integers, downwards in floats, none."""
-        yield Sample(op(2, 3, 4, int64), ())
-        yield Sample(op(1.0, -0.25, 5, float64), ())
-        yield Sample(op(1, 1, 0, int64), ())
-
-    def type_rule(self) -> TensorType:
-        """`count` numbers."""
-        return TensorType((self.count,), self.dtype)
-
-    def reference(self) -> Array:
-        """The products, not the running sum: errors do not add up. In float64, then rounded."""
-        return (self.start + np.arange(self.count) * self.step).astype(self.dtype.numpy)
-
-
-def arange(
-    start: Any,
-    end: Any = None,
-    step: Any = 1,
-    *,
-    dtype: DType | None = None,
-    requires_grad: bool = False,
-    device: object = None,
-) -> Tensor:
-    """Numbers from start up to, not including, end; `arange(end)` starts at 0.
-
-    There are ⌈(end - start) / step⌉ of them, int64 if all three are integers, else floats.
-
-    >>> import chainrule
-    >>> chainrule.arange(1, 2.5, 0.5)
-    tensor([1.0000, 1.5000, 2.0000])
-    """
-    check_device(device)
-    numbers = (0, start, step) if end is None else (start, end, step)
-    first, last, distance = [plain_number("arange", each) for each in numbers]
-    if dtype is None:
-        whole = all(isinstance(each, int) for each in (first, last, distance))
-        kind = int64 if whole else get_default_dtype()
-    else:
-        kind = as_dtype(dtype)
-    if kind is int64 and all(map(math.isfinite, (first, last, distance))):
-        first, last, distance = int(first), int(last), int(distance)
-    problem = ""
-    if not all(map(math.isfinite, (first, last, distance))):
-        problem = "start, end and step must be finite"
-    elif distance == 0:
-        problem = "step must not be 0"
-    elif (last - first) * distance < 0:
-        problem = f"step {distance} leads away from end {last}"
-    if problem:
-        raise ShapeError(
-            f"arange({first}, {last}, {distance}): {problem}",
-            cure="give step the sign of end - start",
-            location=str(user_location() or ""),
-        )
-    count = _steps(first, last, distance)
-    if not kind.is_floating_point:  # PyTorch: narrow integers are counted before they are whole
-        first, distance = int(first), int(distance)
-    y = bind(Arange(first, distance, count, kind), *())
-    return y.requires_grad_() if requires_grad else y
-
-
-def _steps(first: float, last: float, distance: float) -> int:
-    """⌈(last - first) / distance⌉, in integers where all are."""
-    if isinstance(first, int) and isinstance(last, int) and isinstance(distance, int):
-        return -((first - last) // distance)
-    return math.ceil((last - first) / distance)
-
-
-class Linspace(Op):
-    """y[i] = start + i (end - start) / (steps - 1).
-
-    Attributes:
-        start: the first number.
-        end: the last.
-        steps: how many.
-        base: None; for `logspace`, the number that is raised to those powers.
-        dtype: the dtype of the result.
-    """
-
-    start: float
-    end: float
-    steps: int
-    base: float | None
-    dtype: DType
-    differentiable = False
-
-    @staticmethod
-    def samples(op: type[Any]) -> Iterator[Sample]:
-        """Some, one, none; powers."""
-        for steps in (5, 1, 0):
-            yield Sample(op(-1.0, 2.0, steps, None, float64), ())
-        yield Sample(op(0.0, 2.0, 3, 10.0, float64), ())
-
-    def type_rule(self) -> TensorType:
-        """`steps` numbers."""
-        return TensorType((self.steps,), self.dtype)
-
-    def reference(self) -> Array:
-        """In float64, then rounded; the second half from the end, so that both ends are exact."""
-        if self.steps == 1:
-            y = np.array([self.start], np.float64)
-        else:
-            step = (self.end - self.start) / max(self.steps - 1, 1)
-            index = np.arange(self.steps)
-            from_end = self.end - (self.steps - 1 - index) * step
-            y = np.where(index < self.steps // 2, self.start + index * step, from_end)
-        return (y if self.base is None else self.base**y).astype(self.dtype.numpy)
-
-
-def _spaced(name: str, op_values: tuple[Any, Any, Any], base: Any, dtype: Any) -> Any:
-    start, end, steps = op_values
-    (count,) = checked_shape(name, (steps,))
-    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
-    first, last = float(plain_number(name, start)), float(plain_number(name, end))
-    power = None if base is None else float(plain_number(name, base))
-    return bind(Linspace(first, last, count, power, kind), *())
-
-
-def linspace(
-    start: Any,
-    end: Any,
-    steps: int,
-    *,
-    dtype: DType | None = None,
-    requires_grad: bool = False,
-    device: object = None,
-) -> Tensor:
-    """`steps` numbers at equal distances from start to end, both included.
-
-    >>> import chainrule
-    >>> chainrule.linspace(0, 1, 5)
-    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
-    """
-    check_device(device)
-    y = _spaced("linspace", (start, end, steps), None, dtype)
-    return y.requires_grad_() if requires_grad else y
-
-
-def logspace(
-    start: Any,
-    end: Any,
-    steps: int,
-    base: float = 10.0,
-    *,
-    dtype: DType | None = None,
-    requires_grad: bool = False,
-    device: object = None,
-) -> Tensor:
-    """`steps` numbers from base^start to base^end, each the same multiple of the one before."""
-    check_device(device)
-    y = _spaced("logspace", (start, end, steps), base, dtype)
-    return y.requires_grad_() if requires_grad else y
 
 
 class Eye(Op):

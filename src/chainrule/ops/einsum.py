@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.location import user_location
 from chainrule.errors import ShapeError
 from chainrule.ops.matmul import matmul
@@ -204,8 +204,8 @@ def _from_sublists(args: tuple[Any, ...]) -> tuple[str, list[Any]]:
     def term(sublist: Any) -> str:
         return "".join("..." if each is Ellipsis else _LETTERS[each] for each in sublist)
 
-    operands = [each for each in args if isinstance(each, TensorBase)]
-    lists = [term(each) for each in args if not isinstance(each, TensorBase)]
+    operands = [each for each in args if is_tensor(each)]
+    lists = [term(each) for each in args if not is_tensor(each)]
     count = len(operands)
     equation = ",".join(lists[:count])
     return (f"{equation}->{lists[count]}" if len(lists) > count else equation), operands

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from chainrule.core.axes import Dims, all_dims, one_dim
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.dtypes import int64
 from chainrule.core.interpret import bind
 from chainrule.core.op import Array, Bars, Needs, Op, Sample, Saves
@@ -224,8 +224,8 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """
     if dim is None:
         return amax(input)
-    if isinstance(dim, TensorBase):
-        return maximum(input, dim)  # type: ignore[arg-type]
+    if is_tensor(dim):
+        return maximum(input, dim)
     return _extremum(Argmax, input, dim, keepdim)
 
 
@@ -237,8 +237,8 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """
     if dim is None:
         return amin(input)
-    if isinstance(dim, TensorBase):
-        return minimum(input, dim)  # type: ignore[arg-type]
+    if is_tensor(dim):
+        return minimum(input, dim)
     return _extremum(Argmin, input, dim, keepdim)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.dtypes import BOOL, FLOAT, float64
 from chainrule.core.location import user_location
 from chainrule.core.types import TensorType
@@ -52,7 +52,7 @@ def zero_(input: Tensor) -> Tensor:
 
 def fill_(input: Tensor, value: Any) -> Tensor:
     """Fill with a number, or with the element of a zero-dimensional tensor."""
-    if not isinstance(value, TensorBase):
+    if not is_tensor(value):
         return input.put_(full_like(input, value), "fill_")
     if value.value.shape:
         kind = TensorType(value.value.shape, input.dtype)
@@ -108,8 +108,8 @@ def exponential_(input: Tensor, lambd: float = 1, *, generator: Generator | None
 
 def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fill with ones, of probability p (a number, or a tensor that broadcasts), and zeros."""
-    if isinstance(p, TensorBase):
-        drawn = bernoulli(p.expand(input.value.shape), generator=generator)  # type: ignore[attr-defined]
+    if is_tensor(p):
+        drawn = bernoulli(p.expand(input.value.shape), generator=generator)
     else:
         drawn = bernoulli(input.detach(), p, generator=generator)
     return input.put_(cast(drawn, input.dtype), "bernoulli_")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.dtypes import INTEGER, DType, as_dtype, from_numpy_dtype, get_default_dtype
 from chainrule.core.interpret import lift, read
 from chainrule.core.location import user_location
@@ -35,11 +35,6 @@ __all__ = [
     "is_tensor",
     "tensor",
 ]
-
-
-def is_tensor(obj: object) -> TypeGuard[Tensor]:
-    """Whether `obj` is a tensor."""
-    return isinstance(obj, TensorBase)
 
 
 def tensor(
@@ -67,8 +62,8 @@ def tensor(
     """
     check_device(device)
     kind = None if dtype is None else as_dtype(dtype)
-    if isinstance(data, TensorBase):
-        y = clone(data.detach())  # type: ignore[attr-defined]
+    if is_tensor(data):
+        y = clone(data.detach())
         y = y if kind is None else cast(y, kind)
     elif type(data) is float:  # nothing to look into
         y = lift(np.array(data, (kind or get_default_dtype()).numpy))
@@ -77,24 +72,32 @@ def tensor(
     return y.requires_grad_() if requires_grad else y
 
 
+def _is_array(obj: object) -> TypeGuard[Array]:
+    return isinstance(obj, np.ndarray)
+
+
+def _is_list(obj: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    return isinstance(obj, list | tuple)
+
+
 def _first_leaf(data: Any) -> Any:
-    while isinstance(data, list | tuple) and data:
-        data = data[0]  # type: ignore[index]
-    return data  # type: ignore[no-any-return]
+    while _is_list(data) and data:
+        data = data[0]
+    return data
 
 
 def _arrays_inside(data: Any) -> Any:
     """Nested lists with the tensors in them as arrays."""
-    if isinstance(data, TensorBase):
+    if is_tensor(data):
         return read(data)
-    if isinstance(data, list | tuple):
-        return [_arrays_inside(each) for each in data]  # type: ignore[misc]
+    if _is_list(data):
+        return [_arrays_inside(each) for each in data]
     return data
 
 
 def _array_of(data: Any) -> Array:
     """A new NumPy array of the data."""
-    if isinstance(_first_leaf(data), TensorBase):
+    if is_tensor(_first_leaf(data)):
         data = _arrays_inside(data)
     try:
         return np.array(data, subok=False)
@@ -178,7 +181,7 @@ def from_numpy(ndarray: Array) -> Tensor:
     >>> x
     tensor([7., 0., 0.], dtype=chainrule.float64)
     """
-    if not isinstance(ndarray, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not _is_array(ndarray):
         raise DTypeError(
             f"from_numpy: expected a NumPy array, got {type(ndarray).__name__}",
             cure="use chainrule.tensor(...) or chainrule.as_tensor(...)",
@@ -203,10 +206,10 @@ def _can_share(array: Array) -> bool:
 def as_tensor(data: Any, *, dtype: DType | None = None, device: object = None) -> Tensor:
     """The data as a tensor: a tensor as it is, an array's memory shared, anything else copied."""
     check_device(device)
-    if isinstance(data, TensorBase):
+    if is_tensor(data):
         y: Any = data
-    elif isinstance(data, np.ndarray) and _can_share(data):  # type: ignore[arg-type]
-        y = from_numpy(data)  # type: ignore[arg-type]
+    elif _is_array(data) and _can_share(data):
+        y = from_numpy(data)
     else:
         return tensor(data, dtype=dtype)
     return y if dtype is None else cast(y, as_dtype(dtype))
@@ -226,12 +229,9 @@ def asarray(
         obj: a tensor, an array, anything with `__dlpack__`, numbers or lists of them.
         copy: True always copies, False raises where it would have to, None copies where it must.
     """
-    plain = isinstance(obj, TensorBase | np.ndarray) or not hasattr(obj, "__dlpack__")
-    source: Any = from_dlpack(obj) if not plain else obj  # type: ignore[assignment]
-    y = as_tensor(source, dtype=dtype, device=device)
-    shared = y is obj or (
-        isinstance(obj, np.ndarray) and np.shares_memory(read(y), obj)  # type: ignore[arg-type]
-    )
+    plain = is_tensor(obj) or _is_array(obj) or not hasattr(obj, "__dlpack__")
+    y = as_tensor(obj if plain else from_dlpack(obj), dtype=dtype, device=device)
+    shared = y is obj or (_is_array(obj) and np.shares_memory(read(y), obj))
     if copy is False and not shared and plain:
         raise DTypeError(
             "asarray: copy=False, but its memory can't be shared",
@@ -250,8 +250,8 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
     >>> chainrule.from_dlpack(numpy.arange(3))
     tensor([0, 1, 2])
     """
-    if isinstance(ext_tensor, TensorBase):
-        return ext_tensor.detach()  # type: ignore[attr-defined]
+    if is_tensor(ext_tensor):
+        return ext_tensor.detach()
     if not hasattr(ext_tensor, "__dlpack__"):
         raise DTypeError(
             f"from_dlpack: {type(ext_tensor).__name__} does not speak DLPack",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.axes import one_dim
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.dtypes import bool_, int64
 from chainrule.core.families import LinearOp
 from chainrule.core.interpret import bind, read
@@ -228,7 +228,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 def _source(op: str, src: Any, input: Tensor, places: Tensor) -> Tensor:
     """What to scatter: a number spread out, or a tensor cut to the index's shape."""
-    if not isinstance(src, TensorBase):
+    if not is_tensor(src):
         (number,) = promote(src)
         return cast(number, input.dtype).expand(places.shape)
     given: Any = src

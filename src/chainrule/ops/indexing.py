@@ -1,32 +1,26 @@
-"""What stands between the brackets: `x[1:, None, mask] = v`, read and written.
+"""`x[1:, None, mask] = v`, read and written, and its forms that have names.
 
-Ints, slices, None and Ellipsis are *basic*: together one `Slice`, a view, so that writing goes
-through it. Tensors, arrays, lists and bool masks are *advanced*: one `Index` or `IndexPut` on top
-of that view. A mask becomes the indices of its true elements, which has to look at its values.
-
-As in PyTorch: an int takes its dimension away before advanced indices are placed; these stand where
-the first of them was if they are neighbours, else in front. Unlike in PyTorch, a zero-dimensional
-index tensor gathers (so that a trace can follow it): the result is a copy and not a view.
+The basic part of a key (see `keys`) is one `Slice`, a view, so that writing goes through it; the
+advanced part is one `Index` or `IndexPut` on top of that view.
 """
 
 from __future__ import annotations
 
-import operator
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.core.axes import one_dim
-from chainrule.core.base import TensorBase
-from chainrule.core.dtypes import bool_, int64, uint8
+from chainrule.core.base import is_tensor
+from chainrule.core.dtypes import bool_, int64
 from chainrule.core.interpret import bind, lift, read
-from chainrule.core.location import user_location
 from chainrule.core.types import TensorType
-from chainrule.errors import ChainruleError, DimensionError, DTypeError, ShapeError
+from chainrule.errors import DimensionError, DTypeError, ShapeError
 from chainrule.ops.advanced import Index, IndexAdd, IndexPut
 from chainrule.ops.compare import where
+from chainrule.ops.keys import Advanced, as_index, is_whole, parse, position, refuse
 from chainrule.ops.promotion import cast, promote
-from chainrule.ops.slicing import Key, Range, Slice
+from chainrule.ops.slicing import Slice
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -47,172 +41,6 @@ __all__ = [
 IN_PLACE = ("index_add", "index_copy", "index_fill", "index_put")
 
 
-class Advanced(NamedTuple):
-    """The advanced part of a key: index tensors, and the dimensions of the view they go with."""
-
-    dims: tuple[int, ...]
-    at: int
-    indices: tuple[Tensor, ...]
-
-
-def _fail(
-    problem: str, cure: str, error: type[ChainruleError] = DimensionError, **facts: object
-) -> NoReturn:
-    raise error(
-        f"index: {problem}", cure=cure, location=str(user_location() or ""), op="index", **facts
-    )
-
-
-# ---- reading the key -------------------------------------------------------------------------
-
-
-def _item(item: Any) -> Any:
-    """One item of a key: an int, a slice, None, Ellipsis, or a tensor of int64 or bool."""
-    index: Any = item
-    if item is None or item is Ellipsis or type(item) in (int, slice):
-        return item
-    if isinstance(item, TensorBase):
-        pass
-    elif type(item) in (bool, np.bool_):
-        index = lift(np.array(item, np.bool_))
-    elif isinstance(item, np.ndarray | list | tuple | range):
-        array: Any = np.asarray(index)
-        index = lift(array if array.size else array.astype(_index_kind(array)))
-    else:
-        try:
-            return operator.index(item)
-        except TypeError:
-            _fail(
-                f"{type(item).__name__} is no index",
-                "use ints, slices, None, ..., or tensors, arrays and lists of ints or bools",
-                DTypeError,
-            )
-    dtype = index.dtype
-    if dtype is bool_ or dtype is int64:
-        return index
-    if dtype.is_floating_point or dtype is uint8:
-        _fail(
-            f"a tensor of {dtype.name} is no index",
-            "convert it: .long() for positions, .bool() for a mask",
-            DTypeError,
-        )
-    return cast(index, int64)
-
-
-def _index_kind(array: Any) -> Any:
-    return array.dtype if array.dtype == np.bool_ else np.int64
-
-
-def _items(key: Any) -> list[Any]:
-    """The items of a key as `_item` gives them, without the Ellipsis if it stands at the end."""
-    items: list[Any] = []
-    items += key if type(key) is tuple else (key,)
-    return [_item(each) for each in items]
-
-
-def _whole_dims(items: list[Any], shape: tuple[int, ...]) -> list[Any]:
-    """The items with the Ellipsis, or the missing end, spelled out as full slices."""
-    used = 0
-    ellipses: list[int] = []
-    for place, item in enumerate(items):
-        if item is Ellipsis:
-            ellipses.append(place)
-        elif isinstance(item, TensorBase):
-            used += item.value.ndim if item.value.dtype == np.bool_ else 1
-        elif item is not None:
-            used += 1
-    if used > len(shape):
-        _fail(
-            f"{used} indices for a tensor of {len(shape)} dimensions, {list(shape)}",
-            "leave some out, or .unsqueeze it",
-        )
-    if len(ellipses) > 1:
-        _fail("an index can have only one ...", "write : for the other dimensions")
-    rest: list[Any] = [slice(None)] * (len(shape) - used)
-    if not ellipses:
-        return items + rest
-    return items[: ellipses[0]] + rest + items[ellipses[0] + 1 :]
-
-
-def _range(item: slice, size: int) -> Range:
-    start, stop, step = item.indices(size) if item.step is None or item.step > 0 else (0, 0, 0)
-    if step < 1:
-        _fail(
-            f"a slice needs a step of at least 1, not {item.step}",
-            "use .flip(dim) to go backwards",
-            ShapeError,
-        )
-    return (start, max(start, stop), step)
-
-
-def _position(item: int, size: int, dim: int) -> int:
-    if not -size <= item < size:
-        _fail(
-            f"index {item} is out of range for dimension {dim} of size {size}",
-            f"valid indices are from {-size} to {size - 1}" if size else "it is empty",
-            index=item,
-            dim=dim,
-            size=size,
-        )
-    return item % size
-
-
-def _true_places(mask: Any, shape: tuple[int, ...], dim: int) -> list[Any]:
-    """The indices of a mask's true elements, a tensor per dimension of it."""
-    covered = shape[dim : dim + mask.ndim]
-    if mask.shape != covered:
-        _fail(
-            f"the mask is {mask.type}, the dimensions from {dim} on that it stands for are "
-            f"{list(covered)}",
-            "a mask has the shape of what it selects from",
-        )
-    return [lift(each) for each in read(mask).nonzero()]
-
-
-def parse(key: Any, shape: tuple[int, ...]) -> tuple[Key, Advanced | None]:
-    """The basic part of a key, and the advanced part that goes on top of it if there is one."""
-    items = _whole_dims(_items(key), shape)
-    basic: list[int | Range | None] = []
-    advanced: list[tuple[int, Any]] = []
-    dim = out = 0
-    for item in items:
-        if item is None:
-            basic.append(None)
-        elif type(item) is int:
-            basic.append(_position(item, shape[dim], dim))
-            dim, out = dim + 1, out - 1
-        elif type(item) is slice:
-            basic.append(_range(item, shape[dim]))
-            dim += 1
-        elif item.dtype is bool_ and item.ndim == 0:  # a new dimension, of size 1 or 0 at once
-            basic.append(None)
-            advanced.append((out, lift(np.zeros(int(read(item)), np.int64))))
-        else:
-            places = _true_places(item, shape, dim) if item.dtype is bool_ else [item]
-            for place in places:
-                basic.append((0, shape[dim], 1))
-                advanced.append((out, place))
-                dim, out = dim + 1, out + 1
-            out -= 1
-        out += 1
-    return tuple(basic), _placed(advanced)
-
-
-def _placed(advanced: list[tuple[int, Any]]) -> Advanced | None:
-    """Where the dimensions of the indices go: PyTorch's rule, see above."""
-    if not advanced:
-        return None
-    dims = tuple([dim for dim, _ in advanced])
-    scalars = {dim for dim, index in advanced if index.ndim == 0}
-    wide = [dim - sum(each < dim for each in scalars) for dim in dims if dim not in scalars]
-    neighbours = bool(wide) and wide[-1] - wide[0] == len(wide) - 1
-    return Advanced(dims, wide[0] if neighbours else 0, tuple([index for _, index in advanced]))
-
-
-def _is_whole(key: Key, shape: tuple[int, ...]) -> bool:
-    return all(each == (0, size, 1) for each, size in zip(key, shape)) and len(key) <= len(shape)
-
-
 # ---- x[key] and x[key] = value ---------------------------------------------------------------
 
 
@@ -220,11 +48,11 @@ def getitem(input: Tensor, key: Any) -> Tensor:
     """`input[key]`: a view for ints, slices, None and ..., else a copy."""
     shape = input.value.shape
     if type(key) is int and shape:  # the loop over a tensor
-        return bind(Slice((_position(key, shape[0], 0),)), input)
+        return bind(Slice((position(key, shape[0], 0),)), input)
     basic, advanced = parse(key, shape)
     if advanced is None:
         return bind(Slice(basic), input)
-    view = input if _is_whole(basic, shape) else bind(Slice(basic), input)
+    view = input if is_whole(basic, shape) else bind(Slice(basic), input)
     return bind(Index(advanced.dims, advanced.at), view, *advanced.indices)
 
 
@@ -237,7 +65,7 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
         return
     shape = input.value.shape
     basic, advanced = parse(key, shape)
-    view = input if advanced and _is_whole(basic, shape) else bind(Slice(basic), input)
+    view = input if advanced and is_whole(basic, shape) else bind(Slice(basic), input)
     if advanced is None:
         view.put_(source if source.ndim == 0 else _fitted(source, view.type), "__setitem__")
         return
@@ -254,7 +82,7 @@ def _value(value: Any, input: Tensor) -> Tensor:
 
 def _one_mask(key: Any, input: Tensor) -> Any:
     """The mask, broadcast-ready, of `x[mask] = number`: no need to know where it is true."""
-    if not isinstance(key, TensorBase) or key.value.dtype != np.bool_:
+    if not is_tensor(key) or key.value.dtype != np.bool_:
         return None
     mask: Any = key
     if mask.ndim == 0 or mask.shape != input.shape[: mask.ndim]:
@@ -270,7 +98,7 @@ def _fitted(source: Tensor, target: TensorType) -> Tensor:
     try:
         return source.expand(target.shape)
     except ShapeError:
-        _fail(
+        refuse(
             f"a value of {source.type} does not fit into the {target} that was indexed",
             "give a value that broadcasts to that shape",
             ShapeError,
@@ -306,7 +134,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     size = input.shape[at]
     first = start + size if start < 0 else start
     if not 0 <= first <= size or length < 0 or first + length > size:
-        _fail(
+        refuse(
             f"narrow: start {start} and length {length} do not lie in dimension {at} of size "
             f"{size}",
             "start + length can be at most the size",
@@ -318,7 +146,7 @@ def _along(op: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int
     """The input with a dimension at least, the dimension, and a vector of indices along it."""
     at = one_dim(op, dim, input.ndim)
     if index.ndim > 1 or index.dtype.is_floating_point or index.dtype is bool_:
-        _fail(
+        refuse(
             f"{op}: the index is {index.type}",
             "give a vector of integers",
             DTypeError if index.ndim <= 1 else DimensionError,
@@ -395,7 +223,7 @@ def index_put(
     key = tuple(slice(None) if each is None else each for each in indices)
     _, advanced = parse(key, input.shape)
     if advanced is None:
-        _fail("index_put: there is no index tensor", "use x[...] = value")
+        refuse("index_put: there is no index tensor", "use x[...] = value")
     source = cast(values, input.dtype)
     if not accumulate:
         return put_at(input, advanced, source)
@@ -406,7 +234,7 @@ def index_put(
 
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at these positions of the flattened tensor, in the shape of `index`."""
-    return bind(Index((0,), 0), input.reshape(-1), _item(index))
+    return bind(Index((0,), 0), input.reshape(-1), as_index(index))
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:

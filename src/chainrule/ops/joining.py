@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.axes import one_dim
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.families import LinearOp
 from chainrule.core.interpret import bind
 from chainrule.core.op import Array, Bars, Needs, Sample
@@ -136,8 +136,8 @@ def _some(op: str, tensors: Any) -> tuple[Tensor, ...]:
     listed: tuple[Any, ...] = tuple(tensors)
     if not listed:
         Cat(0).fail(f"{op}: there are no tensors", cure="pass a list of at least one")
-    kinds = {each.value.dtype for each in listed if isinstance(each, TensorBase)}
-    if len(kinds) == 1 and all(isinstance(each, TensorBase) for each in listed):
+    kinds = {each.value.dtype for each in listed if is_tensor(each)}
+    if len(kinds) == 1 and all(is_tensor(each) for each in listed):
         return listed  # as nearly always, and promote looks at everything twice
     return promote(*listed)
 

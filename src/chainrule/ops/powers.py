@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.families import Binary, Unary
 from chainrule.core.interpret import bind
 from chainrule.core.op import Array, Sample
@@ -102,7 +102,7 @@ def pow(input: Tensor | float, exponent: Tensor | float) -> Tensor:
     >>> x.grad
     tensor([-6.,  0.])
     """
-    if isinstance(input, TensorBase) and isinstance(exponent, int | float):
+    if is_tensor(input) and isinstance(exponent, int | float):
         if input.value.dtype.kind != "f":
             base, _ = promote(input, exponent)
             if base.value.dtype.kind != "f" and exponent < 0:

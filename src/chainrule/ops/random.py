@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.core.base import is_tensor
 from chainrule.core.dtypes import (
     DType,
     as_dtype,
@@ -27,7 +28,6 @@ from chainrule.core.op import Array, Op, Sample
 from chainrule.core.types import TensorType, broadcast_shapes_or_none
 from chainrule.errors import DTypeError, OpError, ShapeError
 from chainrule.ops.create import check_device, checked_shape
-from chainrule.ops.from_data import is_tensor
 from chainrule.ops.generator import Generator, draw_state
 from chainrule.ops.movement import shape_of
 from chainrule.ops.philox import draw_normal, draw_uniform, draw_words

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.axes import all_dims, one_dim
-from chainrule.core.base import TensorBase
+from chainrule.core.base import is_tensor
 from chainrule.core.families import LinearOp
 from chainrule.core.interpret import bind, lift, read
 from chainrule.core.op import Array, Bars, Needs, Sample
@@ -237,7 +237,7 @@ def repeat_interleave(
         return repeat_interleave(input.reshape(-1), repeats, 0)
     at = one_dim("repeat_interleave", dim, input.ndim)
     shape = input.shape
-    if isinstance(repeats, TensorBase):
+    if is_tensor(repeats):
         counts = read(repeats)
         if counts.ndim > 1 or counts.size not in (1, shape[at]) or (counts < 0).any():
             Repeat(()).fail(
@@ -248,8 +248,9 @@ def repeat_interleave(
             )
         index = np.repeat(np.arange(shape[at]), counts)
         return index_select(input, at, lift(index))
-    if repeats < 0:
-        Repeat((repeats,)).fail("a count can't be negative", cure="give 0 or more")
-    wide = input.unsqueeze(at + 1).expand(*shape[: at + 1], repeats, *shape[at + 1 :])
-    flat = (*shape[:at], shape[at] * repeats, *shape[at + 1 :])
+    count: Any = repeats
+    if count < 0:
+        Repeat((count,)).fail("a count can't be negative", cure="give 0 or more")
+    wide = input.unsqueeze(at + 1).expand(*shape[: at + 1], count, *shape[at + 1 :])
+    flat = (*shape[:at], shape[at] * count, *shape[at + 1 :])
     return wide.clone().reshape(flat)

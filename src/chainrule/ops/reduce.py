@@ -133,7 +133,7 @@ def sum(
     tensor([3., 3.])
     """
     (tensor,) = promote(input)
-    if dtype is None and not tensor.dtype.is_floating_point:
+    if dtype is None and tensor.value.dtype.kind != "f":
         dtype = int64
     tensor = tensor if dtype is None else cast(tensor, dtype)
     return bind(Sum(all_dims("sum", dim, tensor.ndim), keepdim), tensor)
@@ -298,7 +298,8 @@ class SumTo(LinearOp):
 
 def sum_to_size(input: Tensor, *size: int | tuple[int, ...]) -> Tensor:
     """The tensor summed to a shape that broadcasts to its own; itself if that is its shape."""
-    shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+    sizes: tuple[Any, ...] = size
+    shape = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
     if input.value.shape == shape:
         return input
-    return bind(SumTo(tuple(shape)), input)  # type: ignore[arg-type]
+    return bind(SumTo(tuple(shape)), input)

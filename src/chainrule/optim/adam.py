@@ -29,6 +29,7 @@ class Adam(Optimizer):
         weight_decay: λ, added to the gradient; see `AdamW` for the decoupled one.
         amsgrad: use the largest v so far.
         maximize: climb instead.
+        decoupled_weight_decay: as in `AdamW`.
 
     >>> import chainrule
     >>> x = chainrule.tensor([3.0], requires_grad=True)
@@ -38,8 +39,6 @@ class Adam(Optimizer):
     >>> x
     tensor([2.9000], requires_grad=True)
     """
-
-    decoupled = False
 
     def __init__(
         self,
@@ -51,6 +50,7 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         if len(betas) != 2:
             raise ConfigError(
@@ -64,6 +64,7 @@ class Adam(Optimizer):
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay,
         }
         super().__init__(params, defaults)
 
@@ -84,7 +85,7 @@ class Adam(Optimizer):
     ) -> tuple[Tensor, State]:
         """θ - γ m̂ / (√v̂ + ε)."""
         if numbers["weight_decay"] != 0:
-            if self.decoupled:
+            if numbers["decoupled_weight_decay"]:
                 parameter = parameter * numbers.shrinkage(parameter)
             else:
                 grad = grad + numbers("weight_decay", parameter) * parameter
@@ -119,8 +120,6 @@ class AdamW(Adam):
         maximize: climb instead.
     """
 
-    decoupled = True
-
     def __init__(
         self,
         params: Params,
@@ -132,4 +131,13 @@ class AdamW(Adam):
         *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            decoupled_weight_decay=True,
+        )

@@ -46,9 +46,7 @@ RANGES = {
 }
 """The settings that are numbers (or tuples of numbers): the least allowed, the first too large."""
 
-THEIRS = frozenset(
-    ("capturable", "decoupled_weight_decay", "differentiable", "foreach", "fused", "param_names")
-)
+THEIRS = frozenset(("capturable", "differentiable", "foreach", "fused", "param_names"))
 """Entries of a PyTorch group that choose among its implementations: nothing to load here."""
 
 
@@ -220,11 +218,11 @@ class Optimizer:
             for group in self.param_groups:
                 if group.restructured:
                     self._complete_state(group)
-                numbers = Numbers(group)
+                numbers, maximize = Numbers(group), group["maximize"]
                 for parameter in group["params"]:
                     grad = parameter.gradient
                     if grad is not None:
-                        self._update(parameter, grad, numbers, at)
+                        self._update(parameter, -grad if maximize else grad, numbers, at)
         return loss
 
     def _update(
@@ -233,8 +231,6 @@ class Optimizer:
         state = self.state.get(parameter)
         if state is None:
             state = self.state[parameter] = self.initial_state(parameter, numbers.group)
-        if numbers.group["maximize"]:
-            grad = -grad
         moved, after = self.rule(parameter, grad, state, numbers)
         _write(parameter, moved, at)
         for key, value in after.items():
@@ -295,17 +291,17 @@ class Optimizer:
         if key not in RANGES:
             return value
         low, high = RANGES[key]
-        value = _as_floats(key, value)
-        for each in cast("tuple[float, ...]", value) if isinstance(value, tuple) else (value,):
+        floats = _as_floats(key, value)
+        for each in floats if isinstance(floats, tuple) else (floats,):
             if isnan(each) or not low <= each <= high or (each == high != inf):
                 allowed = f"in [{low:g}, {high:g})" if high != inf else f"at least {low:g}"
                 raise ConfigError(
-                    f"{type(self).__name__}: {key}={value}, but it must be {allowed}",
+                    f"{type(self).__name__}: {key}={floats}, but it must be {allowed}",
                     cure=f"the default is {getattr(self, 'defaults', {}).get(key, 'documented')}",
                     setting=key,
-                    value=value,
+                    value=floats,
                 )
-        return value
+        return floats
 
     def state_dict(self) -> dict[str, Any]:
         """Everything to go on from: `{"state": {index: {...}}, "param_groups": [...]}`.
@@ -403,18 +399,17 @@ class Optimizer:
 
 def _write(target: Tensor, source: Tensor, at: Location | None) -> None:
     """`put`, without asking again and again what is known inside a step: nobody is recording."""
-    have, new = target.value, source.value
     if (
         target.view_of is not None
         or source.view_of is not None
-        or have.dtype != new.dtype
+        or target.value.dtype is not source.value.dtype
         or target.tangents
         or source.tangents
     ):
         put(target, source, "step")
         return
     assign(target, source)
-    counter = target.version_counter()
+    counter = target.counter or target.version_counter()
     counter.count += 1
     counter.changed_by, counter.changed_at = "step", at
 
@@ -432,13 +427,13 @@ def _refuse_unmovable(parameter: Any) -> None:
         )
 
 
-def _as_floats(key: str, value: Any) -> Any:
+def _as_floats(key: str, value: Any) -> float | tuple[float, ...]:
     """A number, or a tuple of numbers, as floats; a tensor of one element is a number."""
     try:
         if type(value) in (tuple, list):
-            return tuple([float(each) for each in cast("list[Any]", value)])
+            return tuple([float(each) for each in value])
         if not isinstance(value, str):
-            return float(cast("Any", value))
+            return float(value)
     except (TypeError, ValueError, ChainruleError):
         pass
     raise ConfigError(f"{key} is {value!r:.80}, and not a number", cure="pass a float", setting=key)

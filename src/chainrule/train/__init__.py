@@ -10,7 +10,7 @@ from chainrule.train.engines import Engine, build_engine
 from chainrule.train.evaluate import Score, evaluate, probabilities
 from chainrule.train.interrupt import Interrupted
 from chainrule.train.models import build_model
-from chainrule.train.pictures import Pictures, Source, find_source, load_pictures
+from chainrule.train.pictures import Pictures, Source, find_source, load_pictures, load_test
 from chainrule.train.run import RunFolder
 from chainrule.train.schedule import learning_rate
 from chainrule.train.trainer import Trainer
@@ -31,5 +31,6 @@ __all__ = [
     "find_source",
     "learning_rate",
     "load_pictures",
+    "load_test",
     "probabilities",
 ]

@@ -25,7 +25,7 @@ from chainrule.train.config import TrainConfig
 if TYPE_CHECKING:
     from chainrule.data.transfer import Progress
 
-__all__ = ["Pictures", "Source", "find_source", "load_pictures", "normaliser"]
+__all__ = ["Pictures", "Source", "find_source", "load_pictures", "load_test", "normaliser"]
 
 _DRAWN_TRAIN, _DRAWN_TEST = 60_000, 10_000
 
@@ -119,6 +119,19 @@ def load_pictures(config: TrainConfig, data_dir: str | None = None) -> Pictures:
         std,
         _digest(images, labels, test_images, test_labels),
     )
+
+
+def load_test(
+    name: str, data_dir: str | None, mean: float, std: float, limit: int | None = None
+) -> tuple[TensorDataset, tuple[str, ...]]:
+    """The test part of a data set, normalised as a network was trained, and the classes' names."""
+    if name == "drawn":
+        images, labels = drawn_digits(min(limit or _DRAWN_TEST, _DRAWN_TEST), start=_DRAWN_TRAIN)
+        classes = describe("mnist").classes
+    else:
+        found = load(name, data_dir)
+        images, labels, classes = found.test_images[:limit], found.test_labels[:limit], found.classes
+    return TensorDataset(images[:, None], labels, transform=normaliser(mean, std)), classes
 
 
 def normaliser(mean: float, std: float) -> Compose:

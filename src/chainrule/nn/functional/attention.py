@@ -18,10 +18,10 @@ from chainrule.errors import ConfigError, DTypeError
 from chainrule.nn.functional.dropout import check_probability
 from chainrule.nn.functional.half import apply_wide
 from chainrule.nn.functional.softmax import softmax_body
-from chainrule.ops.create import arange
 from chainrule.ops.generator import draw_state
 from chainrule.ops.matmul import matmul
 from chainrule.ops.random import Mask
+from chainrule.ops.sequences import arange
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from chainrule.core.dtypes import int64
+from chainrule.core.dtypes import bool_, int64
 from chainrule.core.families import Unary
 from chainrule.core.interpret import bind
 from chainrule.core.op import Array, Op, Sample
 from chainrule.core.types import TensorType
 from chainrule.errors import DimensionError, DTypeError
-from chainrule.ops.create import Arange
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -80,6 +79,39 @@ class ClassIndex(Unary):
             cure=cure,
             error=DimensionError,
         )
+
+
+class ClassMask(Op):
+    r"""y[..., c, ...] = [x[...] = c]: the classes one-hot in a dimension of their own, as a mask.
+
+    Attributes:
+        classes: how many there are.
+        dim: where they are to lie.
+    """
+
+    classes: int
+    dim: int
+    differentiable = False
+
+    @staticmethod
+    def samples(op: type[Any]) -> Iterator[Sample]:
+        """The classes first, last, between; a place that is ignored, and none."""
+        yield Sample(op(3, 0), (np.array(2),))
+        yield Sample(op(3, 1), (np.array([0, 2, -1]),))
+        yield Sample(op(3, 1), (np.array([[0, 1], [2, 1]]),))
+        yield Sample(op(3, 1), (np.array([], np.int64),))
+
+    def type_rule(self, x: TensorType) -> TensorType:
+        """One more dimension, of bools."""
+        return TensorType((*x.shape[: self.dim], self.classes, *x.shape[self.dim :]), bool_)
+
+    def reference(self, x: Array) -> Array:
+        """Each index against each class."""
+        dim, after = self.dim, x.ndim - self.dim
+        classes = np.arange(self.classes)
+        if after:
+            classes = classes.reshape(-1, *[1] * after)
+        return x.reshape(*x.shape[:dim], 1, *x.shape[dim:]) == classes
 
 
 def class_dim(ndim: int) -> int:
@@ -148,11 +180,10 @@ def per_class(numbers: Tensor, ndim: int) -> Tensor:
 
 def class_hits(x: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
     """Checked indices, and a mask in the shape of x: whether this is the place's class."""
-    classes = x.shape[class_dim(len(x.shape))]
+    dim = class_dim(len(x.shape))
+    classes = x.shape[dim]
     index = bind(ClassIndex(classes, ignore_index), target)
-    return index, along_classes(index, x.shape) == per_class(
-        bind(Arange(0, 1, classes, int64)), len(x.shape)
-    )
+    return index, bind(ClassMask(classes, dim), index)
 
 
 def place_weights(x: Tensor, index: Tensor, hits: Tensor, *weight: Tensor) -> Tensor:

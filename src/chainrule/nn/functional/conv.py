@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chainrule.core.coarse import CoarseOp
-from chainrule.core.op import Bars, Needs, Op, Sample, Samples, Saves
+from chainrule.core.op import Bars, Needs, Sample, Samples, Saves
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import DTypeError
@@ -20,17 +20,23 @@ from chainrule.nn.functional.spatial import Pads, Size, Sizes, batched, per_axis
 from chainrule.ops.sliding import batch_first, batch_last, columns, overlap_add, window_count
 
 if TYPE_CHECKING:
+    from chainrule.nn.functional.conv_transpose import TransposedConvolution
     from chainrule.tensor import Tensor
 
 __all__ = ["conv1d", "conv2d", "conv3d"]
 
 
 def check_operands(
-    op: Op, axes: int, x: TensorType, weight: TensorType, channels: int, outputs: int, bias: Any
+    op: Convolution | TransposedConvolution,
+    x: TensorType,
+    weight: TensorType,
+    channels: int,
+    outputs: int,
+    bias: TensorType | None,
 ) -> None:
     """Raise unless input, weight and bias of a convolution fit together."""
     types = [x, weight] if bias is None else [x, weight, bias]
-    groups: int = op.groups  # type: ignore[attr-defined]
+    axes, groups = op.axes, op.groups
     if x.ndim != axes + 2 or weight.ndim != axes + 2:
         op.fail(
             f"the input is {x}, the weight {weight}",
@@ -103,9 +109,7 @@ class Convolution(CoarseOp, family=True):
         self, x: TensorType, weight: TensorType, bias: TensorType | None = None
     ) -> TensorType:
         """(B, K, *counts)."""
-        check_operands(
-            self, self.axes, x, weight, weight.shape[1] * self.groups, weight.shape[0], bias
-        )
+        check_operands(self, x, weight, weight.shape[1] * self.groups, weight.shape[0], bias)
         if weight.shape[0] % self.groups:
             self.fail(
                 f"{weight.shape[0]} output channels can't be cut into groups={self.groups}",

@@ -71,7 +71,7 @@ class TransposedConvolution(CoarseOp, family=True):
     ) -> TensorType:
         """(B, K, *sizes)."""
         outputs = weight.shape[1] * self.groups if weight.ndim > 1 else 0
-        check_operands(self, self.axes, x, weight, weight.shape[0], outputs, bias)
+        check_operands(self, x, weight, weight.shape[0], outputs, bias)
         if weight.shape[0] % self.groups:
             self.fail(
                 f"{weight.shape[0]} input channels can't be cut into groups={self.groups}",

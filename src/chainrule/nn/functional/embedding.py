@@ -19,8 +19,8 @@ from chainrule.core.types import TensorType
 from chainrule.errors import ConfigError, DTypeError
 from chainrule.nn.functional.class_targets import ClassIndex
 from chainrule.ops.advanced import Index, IndexAdd
-from chainrule.ops.create import arange
 from chainrule.ops.promotion import cast
+from chainrule.ops.sequences import arange
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor

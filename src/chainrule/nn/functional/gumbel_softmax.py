@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from chainrule.core.axes import one_dim
 from chainrule.errors import ConfigError
 from chainrule.nn.functional.softmax import softmax
-from chainrule.ops.create import arange
 from chainrule.ops.promotion import floating
 from chainrule.ops.random import rand_like
+from chainrule.ops.sequences import arange
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor

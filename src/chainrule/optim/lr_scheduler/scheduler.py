@@ -97,7 +97,7 @@ class LRScheduler:
         """Where it stands, in numbers and lists; the functions given to it are not part of it."""
         left_out = (*self.transient, "first")
         return {
-            key: list(value) if isinstance(value, list) else value
+            key: list(cast("list[Any]", value)) if isinstance(value, list) else value
             for key, value in vars(self).items()
             if key not in left_out
         }
@@ -130,9 +130,9 @@ def check_optimizer(optimizer: Any, by: str) -> Optimizer:
 def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
     """A setting for each group: the same one, or those of a list."""
     groups = len(optimizer.param_groups)
-    if not isinstance(value, list | tuple):
+    if type(value) not in (list, tuple):
         return [value] * groups
-    given = list(cast("list[Any]", value))
+    given = list(value)
     if len(given) != groups:
         raise ConfigError(
             f"{name} lists {len(given)} values for {groups} parameter groups",
