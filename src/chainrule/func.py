@@ -33,6 +33,8 @@ __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp"
 Function = Callable[..., Any]
 ArgNums = int | tuple[int, ...]
 
+_LISTS: Any = (list, tuple)  # lists of anything, to a type checker
+
 
 def grad(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
     """The function that gives the gradient of `func`, whose output is one number.
@@ -368,9 +370,9 @@ def _flatten(tree: Any) -> tuple[list[Any], Function]:
             return dict(zip(items, rebuild(values), strict=True))
 
         return leaves, build_dict
-    kind: type[Any] = type(tree)
-    if not issubclass(kind, list | tuple):
+    if not isinstance(tree, _LISTS):
         return [tree], operator.itemgetter(0)
+    kind = cast("type[Any]", type(tree))
     parts = [_flatten(each) for each in tree]
     sizes = [len(leaves) for leaves, _ in parts]
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 Tensors = tuple[Any, ...]
-Tree = Any
 """A tensor, a tuple of them, or a tuple of tuples."""
 
 

@@ -37,7 +37,6 @@ __all__ = [
     "install",
     "leave",
     "lift",
-    "pushed",
     "read",
     "using",
 ]
@@ -161,10 +160,3 @@ def using(stack: Stack) -> Generator[Stack]:
         yield stack
     finally:
         _current.reset(token)
-
-
-@contextmanager
-def pushed(interpreter: Interpreter) -> Generator[Stack]:
-    """Interpret with one more interpreter on top inside the block."""
-    with using(_current.get().push(interpreter)) as stack:
-        yield stack

@@ -81,7 +81,7 @@ class TrainConfig:
             if not allowed(value):
                 raise ConfigError(
                     f"{name} is {value!r}, expected {what}",
-                    cure=f"give another {name}",
+                    cure=f"change {name}, or leave it out: there is a default that suits",
                     setting=name,
                     value=value,
                 )
