@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, NoReturn
 
@@ -44,13 +45,18 @@ class Eager(Base):
 
     def over(self, below: Stack) -> Run:
         """Run the reference (of a coarse op: its body) and wrap what it gives."""
-        around, array = Tensor.around, np.ndarray  # every op passes here: look them up once
+        around, array, call = Tensor.around, np.ndarray, self._call  # looked up once, used a lot
 
         def run(op: Op, inputs: tuple[Any, ...]) -> Any:
             if isinstance(op, CoarseOp):
-                return _run_body(op, inputs, below)
+                _check_types(op, inputs)
+                if op.in_numpy is None:
+                    return self.together(_run_body, op, inputs)
+                reference = op.in_numpy
+            else:
+                reference = op.reference
             try:
-                result = _quiet.run(op.reference, *map(value_of, inputs))
+                result = call(reference, *map(value_of, inputs))
             except (ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
                 raise _explain(op, inputs, error) from None
             if op.outputs > 1:
@@ -61,6 +67,13 @@ class Eager(Base):
             return y
 
         return run
+
+    def _call(self, reference: Callable[..., Any], *values: Any) -> Any:
+        return _quiet.run(reference, *values)
+
+    def together(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function of many ops with NumPy's warnings turned off once for all of them."""
+        return _quiet.run(_with_stack, _inside, function, *args, **kwargs)
 
     def lift(self, value: Any) -> Tensor:
         """The array as a tensor that shares its memory."""
@@ -117,15 +130,47 @@ def _link(op: Op, x: Any, y: Any) -> None:
         y.view_of = ViewOf(x.view_of.base, (*x.view_of.ops, op), x.version)
 
 
-def _run_body(op: CoarseOp, inputs: tuple[Any, ...], eager: Stack) -> Any:
-    """A coarse op is its body in fine ops, run with nobody watching."""
-    op.type_rule(*[type_of(x.value) for x in inputs])
-    token = enter(eager)
+class _Inside(Eager):
+    """Eager execution where the warnings are off already."""
+
+    def _call(self, reference: Callable[..., Any], *values: Any) -> Any:
+        return reference(*values)
+
+    def together(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Just call it."""
+        return function(*args, **kwargs)
+
+
+_inside = Stack(_Inside())
+
+
+def _with_stack(stack: Stack, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    token = enter(stack)
     try:
-        y, residuals = op.forward(*[x.detach() for x in inputs])
+        return function(*args, **kwargs)
     finally:
         leave(token)
+
+
+def _run_body(op: CoarseOp, inputs: tuple[Any, ...]) -> Any:
+    """A coarse op is its body in fine ops, run on tensors that nobody else knows."""
+    y, residuals = op.forward(*[Tensor.around(x.value) for x in inputs])
+    y.view_of = None
     return (y, *residuals) if op.outputs > 1 else y
+
+
+_checked: set[Any] = set()
+
+
+def _check_types(op: CoarseOp, inputs: tuple[Any, ...]) -> None:
+    """Apply the type rule, once for each op and types: a training step repeats itself."""
+    key = (op, *[(x.value.shape, x.value.dtype) for x in inputs])
+    if key in _checked:
+        return
+    op.type_rule(*[type_of(x.value) for x in inputs])
+    if len(_checked) >= 10_000:  # sizes that never come back
+        _checked.clear()
+    _checked.add(key)
 
 
 def _explain(op: Op, inputs: tuple[Any, ...], error: Exception) -> ChainruleError:

@@ -121,14 +121,14 @@ class _Format:
 def _vector(array: Array, indent: int, form: _Format, summarise: bool) -> str:
     """One row, broken into lines."""
     edge = _options.edgeitems
-    values = array.tolist()
     if summarise and not edge:
         words = ["..."]
-    elif summarise and len(values) > 2 * edge:
-        words = [form.padded(each) for each in values[:edge]] + [" ..."]
-        words += [form.padded(each) for each in values[-edge:]]
+    elif summarise and len(array) > 2 * edge:
+        # Only what is shown becomes a list: a long row would take seconds and gigabytes.
+        words = [form.padded(each) for each in array[:edge].tolist()] + [" ..."]
+        words += [form.padded(each) for each in array[-edge:].tolist()]
     else:
-        words = [form.padded(each) for each in values]
+        words = [form.padded(each) for each in array.tolist()]
     per_line = max(1, (_options.linewidth - indent) // (form.width + 2))
     lines = [", ".join(words[start : start + per_line]) for start in range(0, len(words), per_line)]
     return "[" + ("," + "\n" + " " * (indent + 1)).join(lines or [""]) + "]"
@@ -157,8 +157,10 @@ def _summary(array: Array) -> Array:
         return array[..., :0].ravel() if array.ndim > 1 else array
     for axis, size in enumerate(array.shape):
         if size > 2 * edge:
-            shown = [*range(edge), *range(size - edge, size)]
-            array = np.take(array, shown, axis=axis)
+            # Two slices, for `take` would first copy all of what `expand` made of one element.
+            ahead = (slice(None),) * axis
+            first, last = array[(*ahead, slice(edge))], array[(*ahead, slice(size - edge, size))]
+            array = np.concatenate((first, last), axis)
     return array
 
 

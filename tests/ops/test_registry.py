@@ -251,6 +251,17 @@ def check_hand_derived_backward(sample):
             )
 
 
+def check_in_numpy(sample):
+    """A coarse op's NumPy form against its body: the same bits, in both float dtypes."""
+    for dtype in (np.float64, np.float32):
+        arrays = [x.astype(dtype) if x.dtype.kind == "f" else x for x in sample.inputs]
+        y, residuals = sample.op.forward(*map(chainrule.from_numpy, arrays))
+        given = sample.op.in_numpy(*arrays)
+        for mine, body in zip(given if residuals else (given,), (y, *residuals), strict=True):
+            assert np.asarray(mine).dtype == body.numpy().dtype
+            np.testing.assert_array_equal(mine, body.numpy(), describe(sample, "in NumPy"))
+
+
 def results(sample, arrays):
     """Outputs and gradients for one set of inputs, as arrays."""
     outputs, _ = run(sample.op, arrays)
@@ -338,6 +349,12 @@ def test_gradient_of_the_gradient_is_its_slope(name):
 def test_hand_derived_backward_is_autodiff_of_the_body(name):
     for sample in samples(registry[name]):
         check_hand_derived_backward(sample)
+
+
+@each_op(lambda op: getattr(op, "in_numpy", None) is not None)
+def test_what_runs_in_numpy_is_the_body(name):
+    for sample in samples(registry[name]):
+        check_in_numpy(sample)
 
 
 @each_op()

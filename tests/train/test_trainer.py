@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.train.drawn_runs import Crash, CrashAt, small_config, trainer_in, weights
 
 from chainrule.errors import CheckpointError, ConfigError, NumericalError, StorageError
 from chainrule.train import Interrupted, RunFolder, Trainer, build_engine, build_model
@@ -17,7 +18,6 @@ from chainrule.train import checkpoint as checkpoint_module
 from chainrule.train.checkpoint import find_checkpoints
 from chainrule.train.metrics import read_metrics
 from chainrule.train.progress import SilentReporter
-from tests.train.drawn_runs import Crash, CrashAt, small_config, trainer_in, weights
 
 KEYS = [
     "dataset",
@@ -84,7 +84,9 @@ def test_an_unknown_engine_is_told_with_those_that_are():
     assert "tape, layers" in caught.value.cure
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "adagrad", "lion", "muon"])
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", "adam", "adamw", "rmsprop", "adagrad", "lion", "muon"]
+)
 def test_every_optimizer_trains_and_resumes(tmp_path, optimizer):
     config = small_config(optimizer=optimizer, limit=600, checkpoint_every=7, epochs=3)
     whole = trainer_in(tmp_path / "whole", config)
@@ -140,7 +142,9 @@ def _wait_for_step(process, folder, step: int) -> None:
 
 
 def _final_weights(folder) -> bytes:
-    return (checkpoint_module.folder_of(folder / "checkpoints", 40) / "model.safetensors").read_bytes()
+    return (
+        checkpoint_module.folder_of(folder / "checkpoints", 40) / "model.safetensors"
+    ).read_bytes()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -227,7 +231,7 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
     trainer.save()
     trainer.position.step = 7
     next(iter(trainer.model.parameters())).detach().fill_(float("nan"))
-    with pytest.raises(NumericalError, match="fc1.weight"):
+    with pytest.raises(NumericalError, match=r"fc1\.weight"):
         trainer.save()
     assert find_checkpoints(tmp_path / "run/checkpoints") == [0]
 
@@ -275,7 +279,11 @@ def test_another_run_is_not_overwritten_unless_asked(tmp_path):
         RunFolder.create(folder, config, overwrite=False)
     (folder / "notes.txt").write_text("mine")
     RunFolder.create(folder, config, overwrite=True)
-    assert sorted(each.name for each in folder.iterdir()) == ["checkpoints", "config.json", "notes.txt"]
+    assert sorted(each.name for each in folder.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "notes.txt",
+    ]
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path):

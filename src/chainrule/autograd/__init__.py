@@ -1,8 +1,9 @@
 """Derivatives: the tape and its backward pass, grad modes, and what is built on them.
 
 Read `tape.py`, then `reverse.py`: that is all of reverse mode. `forward.py` is forward mode. The
-others stand on these two: `hooks`, `function` (operations of the user's own), `functional`
-(jacobian, hessian, ...), `gradient_check`, `checkpoint` (recompute instead of keeping), `anomaly`.
+others stand on these two: `inplace` (tensors that are written to), `grad_mode`, `hooks`, `function`
+(operations of the user's own), `functional` (jacobian, hessian, ...), `gradient_check`, `witnesses`
+(who judge every op), `checkpoint` (recompute instead of keeping), `anomaly`.
 """
 
 from typing import TYPE_CHECKING, Any

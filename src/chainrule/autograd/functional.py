@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 Tensors = tuple[Any, ...]
-"""A tensor, a tuple of them, or a tuple of tuples."""
 
 
 def vjp(

@@ -24,7 +24,7 @@ from chainrule.autograd.inplace import put
 from chainrule.autograd.tape import Node, Tape, refresh_view, with_tape
 from chainrule.core.base import TensorBase, as_tuple
 from chainrule.core.coarse import CoarseOp
-from chainrule.core.interpret import current_stack, enter, leave, lift
+from chainrule.core.interpret import current_stack, enter, leave, lift, together
 from chainrule.core.location import user_location
 from chainrule.errors import AutogradError, ShapeError
 from chainrule.ops.promotion import cast
@@ -324,11 +324,14 @@ def _pull_back(node: Node, y_bar: Any, create_graph: bool) -> Any:
     y, inputs = node.unpack()
     op = node.op
     if op.outputs == 1:
-        x_bars = op.vjp(y_bar, y, *inputs, needs=node.needs)
+        if isinstance(op, CoarseOp):
+            x_bars = together(op.vjp, y_bar, y, *inputs, needs=node.needs)
+        else:
+            x_bars = op.vjp(y_bar, y, *inputs, needs=node.needs)
     elif isinstance(op, CoarseOp) and y_bar[0] is None:
         x_bars = (None,) * len(node.edges)  # only residuals were used, and these have no derivative
     else:
         if isinstance(op, CoarseOp) and create_graph and not op.constant_residuals:
             y = (y[0], *op.forward(*inputs)[1])  # so that the residuals have derivatives too
-        x_bars = op.vjp(tuple(y_bar), y, *inputs, needs=node.needs)
+        x_bars = together(op.vjp, tuple(y_bar), y, *inputs, needs=node.needs)
     return run_post_hooks(node.post_hooks, x_bars, y_bar) if node.post_hooks else x_bars

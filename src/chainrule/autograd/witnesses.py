@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,8 +220,11 @@ def _run(
 ) -> tuple[tuple[Tensor, ...], list[Tensor]]:
     """The outputs, and the inputs, of which those in `tracked` require gradients."""
     inputs = _tensors(arrays, tracked)
-    result: Any = bind(op, *inputs)
-    return (result if isinstance(result, tuple) else (result,)), inputs
+    return _outputs(bind(op, *inputs)), inputs
+
+
+def _outputs(result: Any) -> tuple[Tensor, ...]:
+    return cast("tuple[Tensor, ...]", result) if isinstance(result, tuple) else (result,)
 
 
 def _gradients(
@@ -255,9 +258,7 @@ def _tangent(sample: Sample, tangents: Mapping[int, Array]) -> tuple[Tensor, Ten
             else from_numpy(x)
             for i, x in enumerate(sample.inputs)
         ]
-        result: Any = bind(sample.op, *duals)
-        first = result[0] if isinstance(result, tuple) else result
-        primal, tangent = forward.unpack_dual(first)
+        primal, tangent = forward.unpack_dual(_outputs(bind(sample.op, *duals))[0])
         return primal, tangent
 
 

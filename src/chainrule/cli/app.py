@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from chainrule.cli.data import data_app
 from chainrule.cli.evaluate import evaluate_run
@@ -20,7 +21,7 @@ __all__ = ["app", "main"]
 _FAILURE, _USAGE, _INTERRUPTED = 1, 2, 130
 
 
-class _Guarded(typer.core.TyperGroup):
+class _Guarded(TyperGroup):
     """A group whose commands end in an exit code, whatever they raise."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -47,12 +48,12 @@ app = typer.Typer(
 
 
 @app.callback()
-def _chainrule(  # pyright: ignore[reportUnusedFunction]  # typer calls it
+def _chainrule(
     debug: bool = typer.Option(
         False, "--debug", help="Show the traceback of an error, as CHAINRULE_DEBUG=1 does."
     ),
 ) -> None:
-    """Deep learning from the chain rule to machine code: train a classifier of digits, look at it."""
+    """Deep learning from the chain rule to machine code: train a classifier, and try it."""
 
 
 app.command("train", no_args_is_help=True)(train)

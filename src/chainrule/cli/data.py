@@ -39,7 +39,9 @@ def list_sets(directory: Folder = None) -> None:
 
     table = Table(box=None, header_style="dim")
     for column in ("name", "classes", "train", "test", "where"):
-        table.add_column(column, justify="right" if column in ("classes", "train", "test") else "left")
+        table.add_column(
+            column, justify="right" if column in ("classes", "train", "test") else "left"
+        )
     for name, info in CATALOG.items():
         try:
             files = locate(name, directory, allow_download=False)

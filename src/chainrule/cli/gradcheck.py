@@ -71,7 +71,9 @@ def _choose(names: list[str]) -> list[str]:
             meant = ", ".join(lower[each] for each in near)
             raise ConfigError(
                 f"there is no op called {name!r}",
-                cure=f"did you mean {meant}?" if meant else "`chainrule gradcheck --all` lists them",
+                cure=f"did you mean {meant}?"
+                if meant
+                else "`chainrule gradcheck --all` lists them",
             )
     return [lower[name.lower()] for name in names] or sorted(registry)
 

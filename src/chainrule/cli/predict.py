@@ -15,7 +15,9 @@ def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `train` made.")],
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="PICTURE...", help="PNG, JPEG, PGM, ... or .npy files, a digit each."),
+        typer.Argument(
+            metavar="PICTURE...", help="PNG, JPEG, PGM, ... or .npy files, a digit each."
+        ),
     ],
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 3,
     checkpoint: Annotated[
@@ -60,7 +62,9 @@ def predict(
         chances = probabilities(saved.model, picture[None], saved.mean, saved.std)[0]
         order = np.argsort(-chances, kind="stable")[:top].tolist()
         if as_json:
-            best = [{"class": saved.classes[i], "probability": float(chances[i])} for i in order]
+            best: list[dict[str, Any]] = [
+                {"class": saved.classes[i], "probability": float(chances[i])} for i in order
+            ]
             answer: dict[str, Any] = {
                 "picture": str(path),
                 "label": order[0],

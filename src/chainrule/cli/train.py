@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chainrule.train import RunFolder, Source, TrainConfig
+    from chainrule.train import Pictures, RunFolder, Source, TrainConfig
 
 __all__ = ["train"]
 
@@ -27,11 +27,11 @@ _EXAMPLES = """
 
   chainrule train mnist --limit 2000 --epochs 1          a quick try
 
-  chainrule train mnist --resume --out runs/fashion      go on with a stopped run
+  chainrule train mnist --resume                         go on where it stopped
 
-The data comes from --data DIR (DIR/mnist/train-images-idx3-ubyte.gz, ...), else from the folder in
-CHAINRULE_DATA, else from the cache, else from the network. Where MNIST is not to be had, digits that
-this program draws take its place, and it says so.
+The data comes from --data DIR (DIR/mnist/train-images-idx3-ubyte.gz, ...), else from the folder
+in CHAINRULE_DATA, else from the cache, else from the network. Where MNIST is not to be had, digits
+that this program draws take its place, and it says so.
 
 Exit codes: 0 trained, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C (and saved).
 """
@@ -177,13 +177,14 @@ def _start(
     out: Path | None,
     overwrite: bool,
 ) -> None:
-    from chainrule.train import RunFolder, TrainConfig
+    from chainrule.train import RunFolder, TrainConfig, load_pictures
 
     config = TrainConfig.of(dataset, model, **given)  # a wrong setting is told before a download
     source = _find(screen, config.dataset, folder)
     config = dataclasses.replace(config, dataset=source.name)
+    pictures = load_pictures(config, folder)
     run = RunFolder.create(out, config, overwrite)
-    _train(screen, config, run, source, folder, resume=False)
+    _train(screen, config, run, source, pictures, folder)
 
 
 def _resume(
@@ -196,7 +197,7 @@ def _resume(
     overwrite: bool,
 ) -> None:
     from chainrule.errors import ConfigError
-    from chainrule.train import RunFolder
+    from chainrule.train import RunFolder, load_pictures
 
     if overwrite:
         raise ConfigError(
@@ -225,7 +226,8 @@ def _resume(
     source = _find(screen, config.dataset, folder)
     if source.name != config.dataset:
         raise ConfigError(source.reason, cure="name the folder of the data with --data")
-    _train(screen, config, run, source, folder, resume=True)
+    pictures = load_pictures(config, folder)
+    _train(screen, config, run, source, pictures, folder, resume=True)
 
 
 def _find(screen: Console, dataset: str, folder: str | None) -> Source:
@@ -253,14 +255,14 @@ def _train(
     config: TrainConfig,
     run: RunFolder,
     source: Source,
+    pictures: Pictures,
     folder: str | None,
     *,
-    resume: bool,
+    resume: bool = False,
 ) -> None:
-    from chainrule.train import Interrupted, Trainer, load_pictures
+    from chainrule.train import Interrupted, Trainer
     from chainrule.train.progress import reporter_for
 
-    pictures = load_pictures(config, folder)
     trainer = Trainer(config, pictures, run, reporter_for(screen), source.text)
     kind = "real data" if source.real else "made by this program, not real data"
     screen.print(
@@ -310,6 +312,4 @@ def _show_summary(screen: Console, summary: dict[str, Any], run: RunFolder) -> N
         ),
         soft_wrap=True,
     )
-    screen.print(
-        f"try it: chainrule predict {run.path} picture.png", highlight=False, markup=False
-    )
+    screen.print(f"try it: chainrule predict {run.path} picture.png", highlight=False, markup=False)

@@ -56,6 +56,10 @@ class CoarseOp(Op, family=True):
     forward: ClassVar[Callable[..., tuple[Any, tuple[Any, ...]]]]
     """`forward(*inputs)`: the output, and a tuple of residuals; in fine ops."""
 
+    in_numpy: ClassVar[Callable[..., Any] | None] = None
+    """The output and the residuals once more, in NumPy, where eager speed is worth it. `forward` is
+    what the op means; a test holds this to its bits."""
+
     backward: ClassVar[Callable[..., Bars]]
     """`backward(y_bar, y, residuals, *inputs, needs=...)`: the cotangent of each input wanted;
     in ops, derived by hand."""

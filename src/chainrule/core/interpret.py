@@ -38,6 +38,7 @@ __all__ = [
     "leave",
     "lift",
     "read",
+    "together",
     "using",
 ]
 
@@ -63,6 +64,13 @@ class Base(Interpreter):
     def assign(self, target: TensorBase, source: TensorBase) -> None:
         """Put the value of `source` into `target`, in place: every view of it sees the change."""
         raise NotImplementedError
+
+    def together(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function of many ops that only this interpreter sees.
+
+        What it does once per op, it may do once for all of them.
+        """
+        return function(*args, **kwargs)
 
     def read(self, tensor: TensorBase) -> np.ndarray[Any, Any]:
         """The numbers, for Python to look at (`.item()`, `.numpy()`, `if tensor:`)."""
@@ -150,6 +158,14 @@ def enter(stack: Stack) -> Token[Stack]:
 def leave(token: Token[Stack]) -> None:
     """End what `enter` began."""
     _current.reset(token)
+
+
+def together(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function of many ops: a derivative, an update rule. See `Base.together`."""
+    stack = _current.get()
+    if stack.layers:
+        return function(*args, **kwargs)  # someone wants to see each op
+    return stack.base.together(function, *args, **kwargs)
 
 
 @contextmanager

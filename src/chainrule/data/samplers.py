@@ -58,6 +58,7 @@ class SequentialSampler(Sampler):
         self.data_source = data_source
 
     def indices(self) -> NDArray[np.int64]:
+        """All of them in order."""
         return np.arange(len(self.data_source))
 
     def __len__(self) -> int:
@@ -98,6 +99,7 @@ class RandomSampler(Sampler):
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def indices(self) -> NDArray[np.int64]:
+        """An epoch's draws: a new permutation, or `num_samples` with replacement."""
         size, count = len(self.data_source), self.num_samples
         assert self.generator is not None
         if size == 0:
@@ -119,6 +121,7 @@ class SubsetRandomSampler(Sampler):
         self.generator = make_generator(generator)
 
     def indices(self) -> NDArray[np.int64]:
+        """The subset in a new order."""
         assert self.generator is not None
         return self.generator.permutation(self._subset)
 
@@ -172,6 +175,7 @@ class WeightedRandomSampler(Sampler):
         self.generator = make_generator(generator)
 
     def indices(self) -> NDArray[np.int64]:
+        """An epoch's draws, each index as likely as its weight says."""
         assert self.generator is not None
         return self.generator.choice(
             len(self.weights),

@@ -19,7 +19,7 @@ from typing import Any, cast
 from chainrule.autograd import enable_grad, no_grad
 from chainrule.autograd.inplace import put
 from chainrule.core.dtypes import float64
-from chainrule.core.interpret import assign
+from chainrule.core.interpret import assign, together
 from chainrule.core.location import Location, user_location
 from chainrule.errors import ChainruleError, ConfigError, StateDictError
 from chainrule.tensor import Tensor, tensor
@@ -214,16 +214,18 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         with no_grad():
-            at = user_location()
-            for group in self.param_groups:
-                if group.restructured:
-                    self._complete_state(group)
-                numbers, maximize = Numbers(group), group["maximize"]
-                for parameter in group["params"]:
-                    grad = parameter.gradient
-                    if grad is not None:
-                        self._update(parameter, -grad if maximize else grad, numbers, at)
+            together(self._update_all, user_location())
         return loss
+
+    def _update_all(self, at: Location | None) -> None:
+        for group in self.param_groups:
+            if group.restructured:
+                self._complete_state(group)
+            numbers, maximize = Numbers(group), group["maximize"]
+            for parameter in group["params"]:
+                grad = parameter.gradient
+                if grad is not None:
+                    self._update(parameter, -grad if maximize else grad, numbers, at)
 
     def _update(
         self, parameter: Tensor, grad: Tensor, numbers: Numbers, at: Location | None

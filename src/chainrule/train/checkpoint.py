@@ -194,7 +194,7 @@ def _umask() -> int:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut; where systems can't, they do it themselves."""
+    """Make a folder's names survive a power cut; systems that can't be told, see to it."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -130,7 +130,11 @@ def load_test(
         classes = describe("mnist").classes
     else:
         found = load(name, data_dir)
-        images, labels, classes = found.test_images[:limit], found.test_labels[:limit], found.classes
+        images, labels, classes = (
+            found.test_images[:limit],
+            found.test_labels[:limit],
+            found.classes,
+        )
     return TensorDataset(images[:, None], labels, transform=normaliser(mean, std)), classes
 
 
@@ -167,5 +171,5 @@ def _digest(*arrays: NDArray[np.uint8] | NDArray[np.int64]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(array.tobytes())
     return digest.hexdigest()

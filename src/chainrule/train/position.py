@@ -70,7 +70,9 @@ class Position:
             CheckpointError: it is of another shape.
         """
         try:
-            meters = {name: Meter(**saved[name]) for name in ("in_epoch", "in_interval")}
+            meters: dict[str, Any] = {
+                name: Meter(**saved[name]) for name in ("in_epoch", "in_interval")
+            }
             return cls(**{**saved, **meters})
         except (KeyError, TypeError) as error:
             raise CheckpointError(

@@ -1,6 +1,6 @@
 """What a run tells while it goes on: a live bar on a terminal, plain lines anywhere else.
 
-Everything goes to stderr's or stdout's console that is handed in; the trainer knows only `Reporter`.
+The trainer knows only `Reporter`; what is told goes to the console that the reporter was given.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["BarReporter", "LineReporter", "Reporter", "SilentReporter", "StepReport", "reporter_for"]
+__all__ = [
+    "BarReporter",
+    "LineReporter",
+    "Reporter",
+    "SilentReporter",
+    "StepReport",
+    "reporter_for",
+]
 
 
 @dataclass(frozen=True)
@@ -140,14 +147,14 @@ class BarReporter:
         if self._task is not None and now - self._shown < 0.1 and report.step < report.steps:
             return  # nobody sees more, and each costs more than a step
         self._shown = now
-        fields = {
+        fields: dict[str, Any] = {
             "epoch": f"{report.epoch}/{report.epochs}",
             "loss": f"{report.loss:.4f}",
             "accuracy": f"{report.accuracy:.2%}",
             "rate": f"{report.rate:,.0f}",
         }
         if self._task is None:
-            self._task = self._progress.add_task("", total=report.steps, **fields)
+            self._task = self._progress.add_task("", total=report.steps, completed=report.step, **fields)
             self._progress.start()
         self._progress.update(self._task, completed=report.step, **fields)
 

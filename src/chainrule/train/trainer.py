@@ -26,8 +26,8 @@ from chainrule.train.evaluate import evaluate
 from chainrule.train.interrupt import Interrupted, Interruption
 from chainrule.train.metrics import MetricsFile
 from chainrule.train.models import build_model
-from chainrule.train.optimizer_state import pack_optimizer, unpack_optimizer
-from chainrule.train.optimizers import build_optimizer
+from chainrule.train.optimizer_state import pack_optimizers, unpack_optimizers
+from chainrule.train.optimizers import build_optimizers
 from chainrule.train.pictures import Pictures
 from chainrule.train.position import Meter, Position
 from chainrule.train.progress import Reporter, SilentReporter, StepReport
@@ -62,9 +62,10 @@ class Trainer:
         manual_seed(config.seed)
         self.model = build_model(config.model, len(pictures.classes))
         self.engine = build_engine(config.engine, self.model, CrossEntropyLoss())
-        self.optimizer = build_optimizer(
+        self.optimizers = build_optimizers(
             config.optimizer, self.model, config.lr, config.weight_decay
         )
+        self.rates = [each.defaults["lr"] for each in self.optimizers]
         self.loader = DataLoader(
             pictures.train,
             batch_size=config.batch_size,
@@ -127,10 +128,12 @@ class Trainer:
     def _step(self, x: Tensor, y: Tensor) -> None:
         """One step: gradients, the check of the loss, the optimizer's move, the counts."""
         config, position = self.config, self.position
-        lr = learning_rate(config.schedule, config.lr, position.step, self.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.zero_grad()
+        factor = learning_rate(config.schedule, 1.0, position.step, self.steps)
+        lr = config.lr * factor
+        for optimizer, rate in zip(self.optimizers, self.rates):
+            optimizer.zero_grad()
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
         loss, logits = self.engine.gradients(x, y)
         value = float(loss.item())
         if not math.isfinite(value):
@@ -141,7 +144,8 @@ class Trainer:
                 step=position.step + 1,
                 lr=lr,
             )
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         position.step += 1
         correct = int((logits.numpy().argmax(1) == y.numpy()).sum())
         position.in_epoch.add(value, correct, len(x))
@@ -221,7 +225,7 @@ class Trainer:
         position = self.position
         if position.step == self._saved_step and not again:
             return
-        tensors, groups = pack_optimizer(self.optimizer)
+        tensors, groups = pack_optimizers(self.optimizers)
         model = {name: value.numpy() for name, value in self.model.state_dict().items()}
         state = {
             "config": self.config.to_dict(),
@@ -233,7 +237,7 @@ class Trainer:
             "position": position.to_dict(),
             "loader": self.loader.state_dict(),
             "random": get_rng_state().tolist(),
-            "optimizer": groups,
+            "optimizers": groups,
             "metrics_bytes": self._metrics.flushed() if self._metrics else 0,
         }
         root = self.run_folder.checkpoints
@@ -257,7 +261,7 @@ class Trainer:
             )
         try:
             self.model.load_state_dict({k: from_numpy(v) for k, v in saved.model.items()})
-            unpack_optimizer(self.optimizer, saved.optimizer, state["optimizer"])
+            unpack_optimizers(self.optimizers, saved.optimizer, state["optimizers"])
             self.loader.load_state_dict(state["loader"])
             set_rng_state(from_numpy(np.array(state["random"], np.int64)))
             self.position = Position.from_dict(state["position"])
@@ -266,7 +270,7 @@ class Trainer:
             raise
         except (ChainruleError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{self.run_folder.path}: the checkpoint of step {saved.step} does not fit: {error}",
+                f"{self.run_folder.path}: checkpoint {saved.step} does not fit: {error}",
                 cure="use the version of chainrule that wrote it, or train anew with --overwrite",
             ) from error
         self._saved_step = saved.step

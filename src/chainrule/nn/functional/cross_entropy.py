@@ -14,11 +14,13 @@ import numpy as np
 
 from chainrule.core.coarse import CoarseOp
 from chainrule.core.dtypes import bool_
-from chainrule.core.op import Bars, Needs, Sample
+from chainrule.core.op import Array, Bars, Needs, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import ConfigError
 from chainrule.nn.functional.class_targets import (
+    ClassIndex,
+    ClassMask,
     along_classes,
     check_index_types,
     class_dim,
@@ -36,6 +38,7 @@ from chainrule.nn.functional.nll_loss import (
 )
 from chainrule.nn.functional.reduction import REDUCTIONS, check_reduction
 from chainrule.nn.functional.softmax import log_softmax_body
+from chainrule.ops.compare import KeepWhere
 from chainrule.ops.promotion import cast
 
 if TYPE_CHECKING:
@@ -92,12 +95,34 @@ class CrossEntropy(CoarseOp):
         index, hits = class_hits(x, target, self.ignore_index)
         weights = place_weights(x, index, hits, *weight)
         log_p = log_softmax_body(x, dim)
-        losses = 0 - log_p.where(hits, 0).sum(dim)  # and not -0.0 where it is certain
+        losses = 0 - log_p.keep_where(hits).sum(dim)  # and not -0.0 where it is certain
         if weight:
             losses = losses * weights
         if self.label_smoothing:
             losses = losses * (1 - self.label_smoothing) + self._smooth(index, log_p, *weight)
         return reduce_places(losses, weights, self.reduction), (log_p, hits, weights)
+
+    def in_numpy(self, x: Array, target: Array, *weight: Array) -> tuple[Array, ...]:
+        """The same in NumPy."""
+        dim, dtype, epsilon = class_dim(x.ndim), x.dtype, self.label_smoothing
+        index = ClassIndex(x.shape[dim], self.ignore_index).reference(target)
+        hits = ClassMask(x.shape[dim], dim).reference(index)
+        known = index > -1
+        weights = np.where(known, weight[0][index], 0) if weight else known.astype(dtype)
+        z = x - x.max(dim, keepdims=True, initial=-np.inf)
+        log_p = z - np.log(np.exp(z).sum(dim, keepdims=True, dtype=dtype))
+        losses = 0 - KeepWhere().reference(log_p, hits).sum(dim, dtype=dtype)
+        if weight:
+            losses = losses * weights
+        if epsilon:
+            scale = weight[0].reshape(-1, *[1] * max(x.ndim - 2, 0)) if weight else 1
+            rest = (log_p * scale).sum(dim, dtype=dtype) * dtype.type(-epsilon / x.shape[dim])
+            losses = losses * dtype.type(1 - epsilon) + np.where(known, rest, dtype.type(0))
+        if self.reduction == "none":
+            return losses, log_p, hits, weights
+        y = losses.sum(dtype=dtype)
+        y = y if self.reduction == "sum" else y / weights.sum(dtype=dtype)
+        return y, log_p, hits, weights
 
     def _smooth(self, index: Tensor, log_p: Tensor, *weight: Tensor) -> Tensor:
         """ε/C of the sum over all classes of -w ln p; 0 where the target is ignored."""

@@ -9,9 +9,11 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from chainrule.core.coarse import CoarseOp
 from chainrule.core.interpret import bind
-from chainrule.core.op import Bars, Needs, Sample, Saves
+from chainrule.core.op import Array, Bars, Needs, Sample, Saves
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import DTypeError
@@ -31,6 +33,11 @@ _MATMUL = Matmul()
 _ADD = Add()
 _SWAP = Permute((1, 0))
 _SUM_ROWS = Sum((0,))
+_SAVES = {
+    (x, weight): Saves(tuple(i for i, need in enumerate((weight, x)) if need))
+    for x in (False, True)
+    for weight in (False, True)
+}
 
 
 class Linear(CoarseOp):
@@ -94,7 +101,7 @@ class Linear(CoarseOp):
 
     def saves_for(self, needs: Needs) -> Saves:
         """x for the cotangent of the weight, the weight for that of x; the bias for none."""
-        return Saves(tuple(i for i in (0, 1) if needs[1 - i]))
+        return _SAVES[needs[:2]]
 
     def forward(self, x: Tensor, weight: Tensor, *bias: Tensor) -> tuple[Tensor, tuple[()]]:
         """x Wᵀ + b, with the leading dimensions of x as rows."""
@@ -104,6 +111,13 @@ class Linear(CoarseOp):
         if len(x.shape) != 2:
             y = bind(Reshape((*x.shape[:-1], weight.shape[0])), y)
         return y, ()
+
+    def in_numpy(self, x: Array, weight: Array, *bias: Array) -> Array:
+        """The same in NumPy, the bias added in place."""
+        y = np.matmul(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]), weight.T)
+        if bias:
+            y += bias[0]
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
 
     def backward(
         self,
