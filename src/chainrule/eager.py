@@ -6,7 +6,7 @@ import contextvars
 import threading
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -43,20 +43,25 @@ value_of = attrgetter("value")
 class Eager(Base):
     """Values are NumPy arrays; an op is its reference."""
 
+    quiet: ClassVar[bool] = False  # whether NumPy's warnings are off already
+
     def over(self, below: Stack) -> Run:
         """Run the reference (of a coarse op: its body) and wrap what it gives."""
-        around, array, call = Tensor.around, np.ndarray, self._call  # looked up once, used a lot
+        around, array, quiet = Tensor.around, np.ndarray, self.quiet  # looked up once, used a lot
 
         def run(op: Op, inputs: tuple[Any, ...]) -> Any:
             if isinstance(op, CoarseOp):
                 _check_types(op, inputs)
-                if op.in_numpy is None:
+                reference = getattr(op, "in_numpy", None)
+                if reference is None:
                     return self.together(_run_body, op, inputs)
-                reference = op.in_numpy
             else:
                 reference = op.reference
             try:
-                result = call(reference, *map(value_of, inputs))
+                if quiet:
+                    result = reference(*map(value_of, inputs))
+                else:
+                    result = _quiet.run(reference, *map(value_of, inputs))
             except (ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
                 raise _explain(op, inputs, error) from None
             if op.outputs > 1:
@@ -67,9 +72,6 @@ class Eager(Base):
             return y
 
         return run
-
-    def _call(self, reference: Callable[..., Any], *values: Any) -> Any:
-        return _quiet.run(reference, *values)
 
     def together(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function of many ops with NumPy's warnings turned off once for all of them."""
@@ -133,8 +135,7 @@ def _link(op: Op, x: Any, y: Any) -> None:
 class _Inside(Eager):
     """Eager execution where the warnings are off already."""
 
-    def _call(self, reference: Callable[..., Any], *values: Any) -> Any:
-        return reference(*values)
+    quiet = True
 
     def together(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Just call it."""

@@ -112,7 +112,7 @@ def test_a_run_that_died_at_any_step_ends_with_the_same_bits(tmp_path, engine, m
     )
     whole = trainer_in(tmp_path / "whole", config)
     summary = whole.run()
-    for step in (1, 3, 5, 8, 10) if model == "mlp" else (3, 8):
+    for step in (1, 3, 5, 8, 10) if model == "mlp" else (8,):
         folder = tmp_path / f"cut-{step}"
         with pytest.raises(Crash):
             trainer_in(folder, config, CrashAt(step)).run()
@@ -129,7 +129,7 @@ def _without_times(folder):
 
 
 def _command(folder, *more: str) -> list[str]:
-    words = "train drawn --model cnn --limit 96 --epochs 2 --batch-size 4 --checkpoint-every 3"
+    words = "train drawn --model cnn --limit 48 --epochs 2 --batch-size 4 --checkpoint-every 2"
     return [sys.executable, "-m", "chainrule", *words.split(), "--out", str(folder), *more]
 
 
@@ -143,7 +143,7 @@ def _wait_for_step(process, folder, step: int) -> None:
 
 def _final_weights(folder) -> bytes:
     return (
-        checkpoint_module.folder_of(folder / "checkpoints", 40) / "model.safetensors"
+        checkpoint_module.folder_of(folder / "checkpoints", 20) / "model.safetensors"
     ).read_bytes()
 
 
@@ -152,14 +152,14 @@ def test_kill_9_and_ctrl_c_then_resume_give_the_bits_of_a_whole_run(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     subprocess.run(_command(whole), check=True, capture_output=True)
     process = subprocess.Popen(_command(cut), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    _wait_for_step(process, cut, 6)
+    _wait_for_step(process, cut, 2)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     process = subprocess.Popen(
         _command(cut, "--resume"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    _wait_for_step(process, cut, 21)  # in the second epoch
+    _wait_for_step(process, cut, 12)  # in the second epoch
     process.send_signal(signal.SIGINT)
     told, _ = process.communicate()
     assert process.returncode == 130, told

@@ -187,7 +187,7 @@ def differentiable_inputs(sample: Sample) -> tuple[int, ...]:
     if isinstance(op, LinearOp) and op.linear_in is not None:
         return tuple([i for i in positions if i in op.linear_in])
     if isinstance(op, Elementwise):
-        partials: Any = getattr(op, "_partials")  # noqa: B009
+        partials: Any = op._partials  # pyright: ignore[reportPrivateUsage]  # which there are
         return tuple([i for i in positions if partials[i] is not None])
     return tuple([i for i in positions if i not in getattr(op, "constant_in", ())])
 

@@ -4,6 +4,18 @@
 file of its own, and imports what it needs when it is called: `chainrule version` loads no layer.
 """
 
-from chainrule.cli.app import main
+import sys
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command that the process was started with, and exit."""
+    if sys.argv[1:] == ["version"]:  # loading the parser of arguments takes longer than the answer
+        from chainrule.cli.facts import facts_text
+
+        print(facts_text())
+        return
+    from chainrule.cli.app import app
+
+    app()

@@ -16,7 +16,7 @@ from chainrule.cli.train import train
 from chainrule.cli.version import version
 from chainrule.errors import ChainruleError, ConfigError
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 _FAILURE, _USAGE, _INTERRUPTED = 1, 2, 130
 
@@ -62,11 +62,6 @@ app.command("predict", no_args_is_help=True)(predict)
 app.add_typer(data_app, name="data")
 app.command("gradcheck")(gradcheck)
 app.command("version")(version)
-
-
-def main() -> None:
-    """Run the command that the process was started with, and exit."""
-    app()
 
 
 def _debugging(ctx: Any) -> bool:

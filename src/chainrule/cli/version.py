@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
-import sys
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from chainrule.cli.facts import facts, facts_text
 
 __all__ = ["version"]
 
@@ -25,38 +23,4 @@ def version(
 
       chainrule version --json
     """
-    import numpy as np
-
-    import chainrule
-
-    config: Any = np.show_config(mode="dicts")
-    blas = config.get("Build Dependencies", {}).get("blas", {})
-    facts = {
-        "chainrule": chainrule.__version__,
-        "python": f"{platform.python_version()} ({platform.python_implementation()})",
-        "numpy": np.__version__,
-        "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
-        "safetensors": _installed("safetensors"),
-        "pillow": _installed("pillow"),
-        "platform": platform.platform(),
-        "processor": f"{platform.machine()}, {_cores()} cores",
-        "executable": sys.executable,
-    }
-    if as_json:
-        typer.echo(json.dumps(facts))
-        return
-    for name, value in facts.items():
-        typer.echo(f"{name:<12} {value}")
-
-
-def _installed(package: str) -> str:
-    try:
-        return version_of(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    typer.echo(json.dumps(facts()) if as_json else facts_text())

@@ -56,8 +56,8 @@ class CoarseOp(Op, family=True):
     forward: ClassVar[Callable[..., tuple[Any, tuple[Any, ...]]]]
     """`forward(*inputs)`: the output, and a tuple of residuals; in fine ops."""
 
-    in_numpy: ClassVar[Callable[..., Any] | None] = None
-    """The output and the residuals once more, in NumPy, where eager speed is worth it. `forward` is
+    in_numpy: ClassVar[Callable[..., Any]]
+    """The output and the residuals once more, in NumPy: defined where eager speed is worth it. `forward` is
     what the op means; a test holds this to its bits."""
 
     backward: ClassVar[Callable[..., Bars]]

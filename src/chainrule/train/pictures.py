@@ -76,7 +76,7 @@ def find_source(name: str, data_dir: str | None = None, progress: Progress | Non
         ConfigError, DataError, DownloadError, StorageError: see `chainrule.data.locate`.
     """
     if name == "drawn":
-        return Source(name, "drawn digits, made by this program", real=False)
+        return Source(name, "drawn digits", real=False)
     title = describe(name).title
     try:
         files = locate(name, data_dir, progress=progress)
@@ -84,7 +84,7 @@ def find_source(name: str, data_dir: str | None = None, progress: Progress | Non
         if name != "mnist" or data_dir is not None:
             raise
         reason = f"no {title} was found here, and it can't be downloaded: {error.problem}"
-        return Source("drawn", "drawn digits, made by this program", real=False, reason=reason)
+        return Source("drawn", "drawn digits", real=False, reason=reason)
     return Source(name, f"{title}, from {files.train_images.parent}")
 
 

@@ -154,7 +154,8 @@ class BarReporter:
             "rate": f"{report.rate:,.0f}",
         }
         if self._task is None:
-            self._task = self._progress.add_task("", total=report.steps, completed=report.step, **fields)
+            self._task = self._progress.add_task("", total=report.steps, **fields)
+            self._progress.update(self._task, completed=report.step)
             self._progress.start()
         self._progress.update(self._task, completed=report.step, **fields)
 

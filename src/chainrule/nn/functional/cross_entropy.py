@@ -111,7 +111,7 @@ class CrossEntropy(CoarseOp):
         weights = np.where(known, weight[0][index], 0) if weight else known.astype(dtype)
         z = x - x.max(dim, keepdims=True, initial=-np.inf)
         log_p = z - np.log(np.exp(z).sum(dim, keepdims=True, dtype=dtype))
-        losses = 0 - KeepWhere().reference(log_p, hits).sum(dim, dtype=dtype)
+        losses: Array = 0 - KeepWhere().reference(log_p, hits).sum(dim, dtype=dtype)
         if weight:
             losses = losses * weights
         if epsilon:
@@ -120,8 +120,9 @@ class CrossEntropy(CoarseOp):
             losses = losses * dtype.type(1 - epsilon) + np.where(known, rest, dtype.type(0))
         if self.reduction == "none":
             return losses, log_p, hits, weights
-        y = losses.sum(dtype=dtype)
-        y = y if self.reduction == "sum" else y / weights.sum(dtype=dtype)
+        y: Array = losses.sum(dtype=dtype)
+        if self.reduction == "mean":
+            y = y / weights.sum(dtype=dtype)
         return y, log_p, hits, weights
 
     def _smooth(self, index: Tensor, log_p: Tensor, *weight: Tensor) -> Tensor:

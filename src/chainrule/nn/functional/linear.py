@@ -33,7 +33,7 @@ _MATMUL = Matmul()
 _ADD = Add()
 _SWAP = Permute((1, 0))
 _SUM_ROWS = Sum((0,))
-_SAVES = {
+_SAVES: dict[Needs, Saves] = {
     (x, weight): Saves(tuple(i for i, need in enumerate((weight, x)) if need))
     for x in (False, True)
     for weight in (False, True)
