@@ -40,6 +40,16 @@ _quiet = _Quiet()
 value_of = attrgetter("value")
 
 
+_FAILURES = (ValueError, TypeError, IndexError, OverflowError, MemoryError)
+_plain: set[type[Op]] = set()
+"""The ops met so far that are no coarse op, and have one output in memory of its own: most."""
+
+
+def _quiet_call(quiet: bool, reference: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
+    values = map(value_of, inputs)
+    return reference(*values) if quiet else _quiet.run(reference, *values)
+
+
 class Eager(Base):
     """Values are NumPy arrays; an op is its reference."""
 
@@ -50,23 +60,33 @@ class Eager(Base):
         around, array, quiet = Tensor.around, np.ndarray, self.quiet  # looked up once, used a lot
 
         def run(op: Op, inputs: tuple[Any, ...]) -> Any:
+            if type(op) not in _plain:
+                return general(op, inputs)
+            try:
+                if quiet:
+                    result = op.reference(*map(value_of, inputs))
+                else:
+                    result = _quiet.run(op.reference, *map(value_of, inputs))
+            except _FAILURES as error:
+                raise _explain(op, inputs, error) from None
+            return around(result if type(result) is array else np.asarray(result))
+
+        def general(op: Op, inputs: tuple[Any, ...]) -> Any:
+            reference: Any = None
             if isinstance(op, CoarseOp):
                 _check_types(op, inputs)
                 reference = getattr(op, "in_numpy", None)
                 if reference is None:
                     return self.together(_run_body, op, inputs)
-            else:
-                reference = op.reference
+            elif op.outputs == 1 and not op.aliases:
+                _plain.add(type(op))
             try:
-                if quiet:
-                    result = reference(*map(value_of, inputs))
-                else:
-                    result = _quiet.run(reference, *map(value_of, inputs))
-            except (ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
+                result = _quiet_call(quiet, reference or op.reference, inputs)
+            except _FAILURES as error:
                 raise _explain(op, inputs, error) from None
             if op.outputs > 1:
                 return tuple([_wrap(each) for each in result])
-            y = around(result if type(result) is array else np.asarray(result))
+            y = _wrap(result)
             if op.aliases:
                 _link(op, inputs[0], y)
             return y
@@ -80,6 +100,10 @@ class Eager(Base):
     def lift(self, value: Any) -> Tensor:
         """The array as a tensor that shares its memory."""
         return Tensor.around(value)
+
+    def copy(self, tensor: TensorBase) -> Tensor:
+        """A copy of the array."""
+        return Tensor.around(tensor.value.copy())
 
     def assign(self, target: TensorBase, source: TensorBase) -> None:
         """Write through the memory, so that every view sees it."""
@@ -174,6 +198,9 @@ def _check_types(op: CoarseOp, inputs: tuple[Any, ...]) -> None:
     _checked.add(key)
 
 
+MEMORY = "work on parts of it (smaller batches, .split), or in a smaller dtype"
+
+
 def _explain(op: Op, inputs: tuple[Any, ...], error: Exception) -> ChainruleError:
     """What went wrong, in the words of the op's type rule if it has any to say."""
     if isinstance(error, ChainruleError):
@@ -185,6 +212,7 @@ def _explain(op: Op, inputs: tuple[Any, ...], error: Exception) -> ChainruleErro
         return better
     return OpError(
         f"{op.name}({', '.join(map(str, types))}): {error}",
+        cure=MEMORY if isinstance(error, MemoryError) else "",
         location=str(user_location() or ""),
         op=op.name,
         types=tuple(types),

@@ -21,6 +21,7 @@ __all__ = [
     "DownloadError",
     "GradcheckError",
     "ImageError",
+    "LengthError",
     "MissingDependencyError",
     "ModuleError",
     "NumericalError",
@@ -110,6 +111,10 @@ class StateDictError(ChainruleError, KeyError):
 
 class DataError(ChainruleError, ValueError):
     """A data file, data set or batch that is not what it should be."""
+
+
+class LengthError(DataError, TypeError):
+    """A stream was asked for its length; a `TypeError`, for `list(stream)` asks and goes on."""
 
 
 class ImageError(DataError):

@@ -16,16 +16,19 @@ import pytest
 
 import chainrule
 from chainrule import nn, optim
+from chainrule.autograd import grad
 from chainrule.autograd.inplace import WriteView
 from chainrule.autograd.tape import Tape
-from chainrule.core.base import ViewOf
+from chainrule.core.base import ViewOf, as_tuple
 from chainrule.core.interpret import Base, Run, Stack, bind, using
-from chainrule.core.op import Op
+from chainrule.core.op import Op, Sample, registry
 from chainrule.core.types import TensorType, type_of
 from chainrule.eager import Eager
 from chainrule.errors import AutogradError
 from chainrule.nn import functional as F
+from chainrule.nn.layer_engine import LayerEngine
 from chainrule.ops.generator import default_generator
+from chainrule.ops.movement import clone
 from chainrule.tensor import Tensor
 
 EAGER = Stack(Eager())
@@ -71,6 +74,9 @@ class Trace(Base):
         self.constants[y.number] = value
         return Tensor.around(y)
 
+    def copy(self, tensor: Any) -> Tensor:
+        return clone(tensor)
+
     def assign(self, target: Any, source: Any) -> None:
         new = self._of(source)
         assert new.dtype == target.value.dtype
@@ -86,7 +92,7 @@ class Trace(Base):
     def read(self, tensor: Any) -> Any:
         raise AutogradError("a traced step can't look at numbers")
 
-    def outside(self, function: Callable[..., Any], *args: Any) -> Any:
+    def prepare(self, function: Callable[..., Any], *args: Any) -> Any:
         with using(EAGER):
             return function(*args)
 
@@ -126,11 +132,11 @@ class Trace(Base):
         with using(EAGER):
             for op, inputs, outputs in self.lines:
                 ys = bind(op, *[Tensor.around(known[x]) for x in inputs])
-                values = [y.value.copy() for y in (ys if op.outputs > 1 else (ys,))]
+                values = [y.value for y in (ys if op.outputs > 1 else (ys,))]
                 known |= dict(zip(outputs, values, strict=True))
-        for array, number, symbol in self.state.values():
-            if symbol.number != number:
-                array[...] = known[symbol.number]
+        changed = [(a, known[s.number].copy()) for a, n, s in self.state.values() if s.number != n]
+        for array, new in changed:
+            array[...] = new
         return known[result.value.number]
 
 
@@ -178,7 +184,7 @@ def tied() -> tuple[nn.Module, Any]:
 
         def forward(self, x: Any) -> Any:
             shift = self.left + self.right
-            return (x @ self.weight + shift).relu() @ self.weight.T
+            return (x @ self.weight + shift).tanh() @ self.weight.T
 
     model = Tied()
     return model, optim.RMSprop(model.parameters(), lr=0.01, momentum=0.5)
@@ -197,7 +203,7 @@ def writing() -> tuple[nn.Module, Any]:
             first = y[:, :2]
             first.mul_(2)
             y.add_(1)
-            return y.relu_()
+            return y.tanh_()
 
     model = Writing()
     return model, optim.SGD(model.parameters(), lr=0.1)
@@ -221,6 +227,15 @@ def step(model: Any, optimizer: Any, x: Tensor, y: Tensor) -> Tensor:
     return loss.detach()
 
 
+def layer_step(model: Any, optimizer: Any, x: Tensor, y: Tensor) -> Tensor:
+    optimizer.zero_grad()
+    engine = LayerEngine(model, nn.CrossEntropyLoss())
+    loss, _ = engine.forward(x, y)
+    engine.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 def everything(model: Any, optimizer: Any) -> dict[str, bytes]:
     state = {f"model.{k}": v for k, v in model.state_dict().items()}
     for index, kept in optimizer.state_dict()["state"].items():
@@ -229,8 +244,13 @@ def everything(model: Any, optimizer: Any) -> dict[str, bytes]:
     return {name: each.detach().numpy().tobytes() for name, each in state.items()}
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_traced_training_step_is_the_eager_one_bit_for_bit(name: str, rng: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [*[(name, step) for name in MODELS], ("lenet", layer_step), ("normed_and_dropped", layer_step)],
+)
+def test_a_traced_training_step_is_the_eager_one_bit_for_bit(
+    name: str, step: Callable[..., Tensor], rng: Any
+) -> None:
     make, features = MODELS[name]
     xs = rng.standard_normal((3, 8, features)).astype(np.float32)
     ys = rng.integers(0, 4, (3, 8))
@@ -256,16 +276,53 @@ def test_a_traced_training_step_is_the_eager_one_bit_for_bit(name: str, rng: Any
         assert (loss.tobytes(), everything(model, optimizer)) == expected[index]
 
 
+def inputs_of(sample: Sample) -> list[Tensor]:
+    tracked = bool(sample.op.differentiable)
+    return [
+        chainrule.tensor(each).requires_grad_(tracked and each.dtype.kind == "f")
+        for each in sample.inputs
+    ]
+
+
+def outputs_and_gradients(op: Op, xs: list[Tensor]) -> list[Tensor]:
+    ys = as_tuple(bind(op, *xs))
+    bars: tuple[Any, ...] = ()
+    if ys[0].requires_grad:
+        y_bar = (ys[0].detach() * 0 + 1).cos()
+        bars = grad(ys[0], [x for x in xs if x.requires_grad], y_bar, allow_unused=True)
+    return [each.detach() for each in (*ys, *bars) if each is not None]
+
+
+@pytest.mark.parametrize("name", sorted(registry))
+def test_a_traced_op_and_its_derivative_are_the_eager_ones_bit_for_bit(name: str) -> None:
+    for sample in registry[name].samples(registry[name]):
+        expected = outputs_and_gradients(sample.op, inputs_of(sample))
+        trace, xs = Trace(), inputs_of(sample)
+        with using(Stack(trace).push(Tape())):
+            ys = outputs_and_gradients(sample.op, xs)
+        assert len(ys) == len(expected)
+        for y, eager in zip(ys, expected, strict=True):
+            found = trace.run(y)
+            assert type_of(found) == y.type == eager.type
+            assert found.tobytes() == eager.numpy().tobytes()
+
+
 def test_settings_of_the_optimizer_are_state_of_the_trace_and_not_frozen() -> None:
     chainrule.manual_seed(1)
     model, optimizer = mlp()
     x, y, trace = chainrule.randn(8, 6), chainrule.zeros(8, dtype=chainrule.int64), Trace()
     with using(Stack(trace).push(Tape())):
         result = step(model, optimizer, x, y)
+    optimizer.zero_grad()
+    weights = [each.detach().clone() for each in model.parameters()]
     optimizer.param_groups[0]["lr"] = 0.0
-    before = everything(model, chainrule.optim.SGD(model.parameters()))
     trace.run(result)
-    assert everything(model, chainrule.optim.SGD(model.parameters())) == before
+    for before, now in zip(weights, model.parameters(), strict=True):
+        assert before.equal(now)
+    optimizer.param_groups[0]["lr"] = 0.1
+    trace.run(result)
+    for before, now in zip(weights, model.parameters(), strict=True):
+        assert not before.equal(now)
 
 
 def test_looking_at_a_number_in_a_traced_step_is_refused() -> None:

@@ -21,10 +21,10 @@ from chainrule.autograd.hooks import (
     run_tensor_hooks,
 )
 from chainrule.autograd.inplace import put
-from chainrule.autograd.tape import Node, Tape, refresh_view, with_tape
+from chainrule.autograd.tape import Edge, Node, Tape, refresh_view, with_tape
 from chainrule.core.base import TensorBase, as_tuple
 from chainrule.core.coarse import CoarseOp
-from chainrule.core.interpret import current_stack, enter, leave, lift, together
+from chainrule.core.interpret import copy, current_stack, enter, leave, lift, together
 from chainrule.core.location import user_location
 from chainrule.errors import AutogradError, ShapeError
 from chainrule.ops.promotion import cast
@@ -98,7 +98,7 @@ def accumulate_grad(tensor: Any, bar: Any, shared: set[int], create_graph: bool 
     else:
         held = bar.view_of is not None or id(array) in shared
         shared.add(id(array))
-        tensor.gradient = lift(array.copy()) if held else bar
+        tensor.gradient = copy(bar) if held else bar
     if tensor.post_accumulate_hooks is not None:
         for hook in list(tensor.post_accumulate_hooks.values()):
             hook(tensor)
@@ -259,35 +259,33 @@ def _walk(
     arrivals: dict[Any, Any] = {}  # by node or leaf: its cotangent, or a list of them by output
     heap: list[tuple[int, Node]] = []
     leaves: list[Any] = []
-
-    def arrive(where: Any, index: int, bar: Any) -> None:
-        if useful is not None and id(where) not in useful:
-            return
-        known = arrivals.get(where)
-        if known is None:
-            if not isinstance(where, Node):
-                leaves.append(where)
-            else:
-                heapq.heappush(heap, (-where.sequence, where))
-                if where.op.outputs > 1:
-                    bars = arrivals[where] = [None] * where.op.outputs
-                    bars[index] = bar
-                    return
-            arrivals[where] = bar
-        elif type(known) is list:
-            known[index] = bar if known[index] is None else known[index] + bar
-        else:
-            arrivals[where] = known + bar
-
     stack = current_stack()
     suspicious = len(stack.layers) > 1 and any(
         isinstance(each, Anomaly) and each.check_nan for each in stack.layers
     )
+    edges: Sequence[Edge | None] = [(y.node or y, y.output_index) for y, _ in roots]
+    bars: Sequence[Any] = [y_bar for _, y_bar in roots]
     token = enter(with_tape(stack) if create_graph else stack.without(Tape))
     try:
-        for y, y_bar in roots:
-            arrive(y.node or y, y.output_index, y_bar)
-        while heap:
+        while True:
+            for edge, bar in zip(edges, bars, strict=True):
+                if edge is None or bar is None:
+                    continue
+                where, index = edge
+                if useful is not None and id(where) not in useful:
+                    continue
+                known = arrivals.get(where)
+                if known is not None:
+                    arrivals[where] = _meet(known, index, bar)
+                elif isinstance(where, Node):
+                    heapq.heappush(heap, (-where.sequence, where))
+                    outputs = where.op.outputs
+                    arrivals[where] = bar if outputs == 1 else _meet([None] * outputs, index, bar)
+                else:
+                    leaves.append(where)
+                    arrivals[where] = bar
+            if not heap:
+                break
             node = heapq.heappop(heap)[1]
             y_bar = arrivals.pop(node)
             if node.hooked:
@@ -297,13 +295,11 @@ def _walk(
                     if each is not None:
                         at_node(node, index, each)
                 if not _leads_on(node, useful):
+                    edges = bars = ()
                     continue
-            x_bars = _pull_back(node, y_bar, create_graph)
+            edges, bars = node.edges, _pull_back(node, y_bar, create_graph)
             if suspicious:
-                check_for_nan(node, x_bars)
-            for edge, x_bar in zip(node.edges, x_bars, strict=True):
-                if edge is not None and x_bar is not None:
-                    arrive(edge[0], edge[1], x_bar)
+                check_for_nan(node, bars)
             if not retain_graph:
                 node.free()
         for leaf in leaves:
@@ -311,6 +307,14 @@ def _walk(
             at_leaf(leaf, 0, run_tensor_hooks(leaf.hooks, bar) if leaf.hooks else bar)
     finally:
         leave(token)
+
+
+def _meet(known: Any, index: int, bar: Any) -> Any:
+    """Where paths meet, cotangents add up; a node of several outputs has one sum for each."""
+    if type(known) is not list:
+        return known + bar
+    known[index] = bar if known[index] is None else known[index] + bar
+    return known
 
 
 def _leads_on(node: Node, useful: set[int] | None) -> bool:

@@ -182,8 +182,9 @@ def _start(
     config = TrainConfig.of(dataset, model, **given)  # a wrong setting is told before a download
     source = _find(screen, config.dataset, folder)
     config = dataclasses.replace(config, dataset=source.name)
+    run = RunFolder.plan(out, config, overwrite)
     pictures = load_pictures(config, folder)
-    run = RunFolder.create(out, config, overwrite)
+    run.begin(config, overwrite)  # now that nothing is known to be in the way
     _train(screen, config, run, source, pictures, folder)
 
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.core.strangers import refuse_stranger
+
 if TYPE_CHECKING:
     from chainrule.core.base import TensorBase
     from chainrule.core.op import Op
@@ -32,11 +34,13 @@ __all__ = [
     "Stack",
     "assign",
     "bind",
+    "copy",
     "current_stack",
     "enter",
     "install",
     "leave",
     "lift",
+    "prepare",
     "read",
     "together",
     "using",
@@ -61,6 +65,10 @@ class Base(Interpreter):
         """A tensor around a constant array, or around a value that is this interpreter's own."""
         raise NotImplementedError
 
+    def copy(self, tensor: TensorBase) -> Tensor:
+        """The same value in memory of its own, and no history."""
+        raise NotImplementedError
+
     def assign(self, target: TensorBase, source: TensorBase) -> None:
         """Put the value of `source` into `target`, in place: every view of it sees the change."""
         raise NotImplementedError
@@ -71,6 +79,13 @@ class Base(Interpreter):
         What it does once per op, it may do once for all of them.
         """
         return function(*args, **kwargs)
+
+    def prepare(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function that makes what outlives the step: the state of an optimizer.
+
+        A trace has it made now, once; its ops are no part of the step that is traced.
+        """
+        return function(*args)
 
     def read(self, tensor: TensorBase) -> np.ndarray[Any, Any]:
         """The numbers, for Python to look at (`.item()`, `.numpy()`, `if tensor:`)."""
@@ -132,12 +147,21 @@ def current_stack() -> Stack:
 
 def bind(op: Op, *inputs: Tensor) -> Any:
     """Hand an op and its inputs to whoever is interpreting."""
-    return _current.get().run(op, inputs)
+    try:
+        return _current.get().run(op, inputs)
+    except AttributeError as error:
+        refuse_stranger(error, op.name, inputs)
+        raise
 
 
 def lift(value: Any) -> Tensor:
     """A tensor around a constant array, or around a value of the current base interpreter."""
     return _current.get().base.lift(value)
+
+
+def copy(tensor: TensorBase) -> Tensor:
+    """The same value in memory of its own: `clone` without the way through an op."""
+    return _current.get().base.copy(tensor)
 
 
 def assign(target: TensorBase, source: TensorBase) -> None:
@@ -148,6 +172,11 @@ def assign(target: TensorBase, source: TensorBase) -> None:
 def read(tensor: TensorBase) -> np.ndarray[Any, Any]:
     """The numbers of a tensor, for Python to look at; a trace refuses this at the user's line."""
     return _current.get().base.read(tensor)
+
+
+def prepare(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function that makes state, which outlives the step. See `Base.prepare`."""
+    return _current.get().base.prepare(function, *args)
 
 
 def enter(stack: Stack) -> Token[Stack]:

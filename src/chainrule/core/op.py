@@ -154,6 +154,8 @@ def _make_dataclass(self: Op, *args: Any, **kwargs: Any) -> None:
     with _making:
         for base in reversed(cls.__mro__):
             if base.__dict__.get("__init__") is _make_dataclass:
+                for half in {"__setattr__", "__delattr__"} & vars(base).keys():
+                    delattr(base, half)  # of an attempt that Ctrl-C cut short; it can't be added to
                 dataclass(frozen=True, init=False)(base)
                 base.__init__ = _dataclass_init(base)
     cls.__init__(self, *args, **kwargs)

@@ -26,7 +26,7 @@ from chainrule.data.samplers import (
     SequentialSampler,
 )
 from chainrule.data.seeds import generator_state, make_generator, restore_generator
-from chainrule.errors import ConfigError, DataError
+from chainrule.errors import ConfigError, DataError, LengthError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -167,7 +167,7 @@ class DataLoader:
         """The number of batches in an epoch.
 
         Raises:
-            DataError: the data set or the sampler has no length.
+            LengthError: the data set or the sampler has no length.
         """
         try:
             if not self._streams:
@@ -175,7 +175,10 @@ class DataLoader:
                 return len(source)
             count = len(self.dataset)
         except (TypeError, NotImplementedError) as error:
-            raise DataError(f"DataLoader: no length is known: {error}") from error
+            raise LengthError(
+                f"DataLoader: no length is known: {error}",
+                cure="count while iterating, or give the data set a __len__",
+            ) from error
         if self.batch_size is None:
             return count
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)

@@ -14,6 +14,7 @@ from typing import Any, Self
 from chainrule.autograd.hooks import RemovableHandle
 from chainrule.core.dtypes import DType, as_dtype, float16, float32, float64
 from chainrule.core.location import user_location
+from chainrule.core.strangers import refuse_stranger
 from chainrule.errors import ConfigError
 from chainrule.nn.hooks import ModuleHooks, call_with_hooks
 from chainrule.nn.registry import Registry
@@ -61,9 +62,14 @@ class Module(Registry):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`, and the hooks if there are any."""
-        if self._hooks is None:
-            return self.forward(*args, **kwargs)
-        return call_with_hooks(self, self._hooks, args, kwargs)
+        try:
+            if self._hooks is None:
+                return self.forward(*args, **kwargs)
+            return call_with_hooks(self, self._hooks, args, kwargs)
+        except AttributeError as error:
+            if hasattr(Tensor, error.name or ""):
+                refuse_stranger(error, type(self).__name__, args)
+            raise
 
     # -- changing it --------------------------------------------------------------------------
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from chainrule.autograd import no_grad
-from chainrule.core.dtypes import DType, int64
-from chainrule.core.interpret import read
+from chainrule.core.dtypes import DType, float64, int64
 from chainrule.core.location import user_location
 from chainrule.errors import ShapeError
 from chainrule.nn import functional as F
@@ -86,7 +85,7 @@ class _RunningNorm(Layer):
                 location=str(user_location() or ""),
             )
 
-    def _count(self) -> float:
+    def _count(self) -> float | Tensor:
         """Note one more batch; how much it counts in the running statistics."""
         if not (self.training and self.num_batches_tracked is not None):
             return self.momentum or 0.0
@@ -94,7 +93,7 @@ class _RunningNorm(Layer):
             self.num_batches_tracked.add_(1)
         if self.momentum is not None:
             return self.momentum
-        return 1.0 / int(read(self.num_batches_tracked))
+        return 1 / self.num_batches_tracked.to(float64)
 
     def extra_repr(self) -> str:
         """The settings."""

@@ -102,7 +102,14 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
             location=str(user_location() or ""),
         )
     if weights is None:
-        return lift(np.bincount(x, minlength=minlength))
+        try:
+            return lift(np.bincount(x, minlength=minlength))
+        except MemoryError as error:
+            raise OpError(
+                f"bincount: {input.type} holds numbers up to {x.max(initial=0)}: {error}",
+                cure="count them with unique(return_counts=True)",
+                location=str(user_location() or ""),
+            ) from None
     heavy = read(weights)
     if heavy.shape != x.shape:
         raise OpError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.dtypes import int64
-from chainrule.core.interpret import bind, lift, read
+from chainrule.core.interpret import bind, lift, prepare, read
 from chainrule.core.location import user_location
 from chainrule.core.op import Array, Op, Sample
 from chainrule.core.types import TensorType
@@ -86,9 +86,11 @@ class Generator:
     @property
     def state(self) -> Tensor:
         """The state itself, an int64 tensor (seed, offset); draws write to it."""
-        if self._state is None:
-            self._state = _fresh(_FIRST_SEED)
-        return self._state
+        known = self._state
+        if known is None:
+            fresh: Tensor = prepare(_fresh, _FIRST_SEED)
+            known = self._state = fresh
+        return known
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream of a seed; any integer of 64 bits, signed or not."""

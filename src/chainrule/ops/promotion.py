@@ -117,18 +117,21 @@ def _number_dtype(number: Any) -> DType:
 
 def pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
     """Two operands as tensors of one dtype."""
-    if isinstance(a, _TENSOR):
-        if isinstance(b, _TENSOR):
-            if a.value.dtype is b.value.dtype:
-                return a, b
-        elif type(b) in _SCALARS:
-            dtype = a.value.dtype
+    try:
+        if isinstance(a, _TENSOR):
+            if isinstance(b, _TENSOR):
+                if a.value.dtype is b.value.dtype:
+                    return a, b
+            elif type(b) in _SCALARS:
+                dtype = a.value.dtype
+                if dtype.kind == "f":
+                    return a, lift(np.array(b, dtype))
+        elif type(a) in _SCALARS and isinstance(b, _TENSOR):
+            dtype = b.value.dtype
             if dtype.kind == "f":
-                return a, lift(np.array(b, dtype))
-    elif type(a) in _SCALARS and isinstance(b, _TENSOR):
-        dtype = b.value.dtype
-        if dtype.kind == "f":
-            return lift(np.array(a, dtype)), b
+                return lift(np.array(a, dtype)), b
+    except OverflowError:
+        pass  # an integer beyond all floats: `promote` says so
     both: Any = promote(a, b)
     return both
 
@@ -174,9 +177,16 @@ def as_tensor_operand(operand: Any) -> Any:
 
 
 def _number(number: Any, dtype: DType) -> Tensor:
-    if dtype.category == INTEGER and isinstance(number, int):
-        return lift(np.array(number, np.int64).astype(dtype.numpy))  # wraps as PyTorch's does
-    return lift(np.array(number, dtype.numpy))
+    try:
+        if dtype.category == INTEGER and isinstance(number, int):
+            return lift(np.array(number, np.int64).astype(dtype.numpy))  # wraps as PyTorch's does
+        return lift(np.array(number, dtype.numpy))
+    except OverflowError:
+        raise DTypeError(
+            f"an integer of {number.bit_length()} bits does not fit into {dtype}",
+            cure="use floats, or smaller numbers",
+            location=str(user_location() or ""),
+        ) from None
 
 
 def floating(input: Any) -> Tensor:

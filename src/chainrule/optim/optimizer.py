@@ -19,7 +19,7 @@ from typing import Any, cast
 from chainrule.autograd import enable_grad, no_grad
 from chainrule.autograd.inplace import put
 from chainrule.core.dtypes import float64
-from chainrule.core.interpret import assign, together
+from chainrule.core.interpret import assign, prepare, together
 from chainrule.core.location import Location, user_location
 from chainrule.errors import ChainruleError, ConfigError, StateDictError
 from chainrule.tensor import Tensor, tensor
@@ -232,7 +232,8 @@ class Optimizer:
     ) -> None:
         state = self.state.get(parameter)
         if state is None:
-            state = self.state[parameter] = self.initial_state(parameter, numbers.group)
+            state = prepare(self.initial_state, parameter, numbers.group)
+            self.state[parameter] = state
         moved, after = self.rule(parameter, grad, state, numbers)
         _write(parameter, moved, at)
         for key, value in after.items():
@@ -243,7 +244,8 @@ class Optimizer:
         for parameter in group["params"]:
             state = self.state.get(parameter)
             if state is not None:
-                for key, value in self.initial_state(parameter, group).items():
+                wanted: State = prepare(self.initial_state, parameter, group)
+                for key, value in wanted.items():
                     state.setdefault(key, value)
         group.restructured = False
 

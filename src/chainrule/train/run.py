@@ -9,13 +9,15 @@ runs/mnist-mlp-20260131-142501/
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import time
 from pathlib import Path
 from typing import Any, cast
 
-from chainrule.data.files import atomic_file, make_folder
+from chainrule.data.files import atomic_file, make_folder, storage_error
 from chainrule.errors import CheckpointError, ConfigError
 from chainrule.train.checkpoint import Checkpoint, find_checkpoints, read_checkpoint
 from chainrule.train.config import TrainConfig
@@ -47,7 +49,20 @@ class RunFolder:
             ConfigError: another run, or something else, is there.
             StorageError: the folder can't be written.
         """
+        run = cls.plan(path, config, overwrite)
+        run.begin(config, overwrite)
+        return run
+
+    @classmethod
+    def plan(cls, path: str | Path | None, config: TrainConfig, overwrite: bool) -> RunFolder:
+        """What `create` does before it writes: find out whether a run may have this folder.
+
+        Raises:
+            ConfigError: another run, or something else, is there.
+            StorageError: the folder can't be written.
+        """
         run = cls(Path(path) if path is not None else _new_name(config))
+        _check_writable(run.path)
         found = sorted(each.name for each in run.path.iterdir()) if run.path.is_dir() else []
         if found and not overwrite:
             run._refuse(found)
@@ -55,10 +70,18 @@ class RunFolder:
             strangers = [name for name in found if name not in _OURS]
             if strangers and "config.json" not in found:
                 run._refuse(found)
-            run._clear()
-        make_folder(run.checkpoints)
-        run.write_json("config.json", config.to_dict())
         return run
+
+    def begin(self, config: TrainConfig, overwrite: bool) -> None:
+        """Make the folder, and write the settings into it.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        if overwrite:
+            self._clear()
+        make_folder(self.checkpoints)
+        self.write_json("config.json", config.to_dict())
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -185,6 +208,15 @@ class RunFolder:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _check_writable(path: Path) -> None:
+    """Whether the folder, or the one that it would be made in, can be written: before the work."""
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise storage_error(path, NotADirectoryError(errno.ENOTDIR, f"{there} is a file"))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise storage_error(path, PermissionError(errno.EACCES, f"{there} is read-only"))
 
 
 def _new_name(config: TrainConfig) -> Path:

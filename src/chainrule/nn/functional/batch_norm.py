@@ -218,7 +218,7 @@ def batch_norm(
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     training: bool = False,
-    momentum: float = 0.1,
+    momentum: float | Tensor = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
     r"""Normalise each channel over the batch: y = (x - μ) / √(σ² + ε) · weight + bias.
@@ -237,7 +237,8 @@ def batch_norm(
         weight: (C), what to multiply by; 1 if left out.
         bias: (C), what to add; 0 if left out.
         training: take the batch's statistics.
-        momentum: how much of the new there is in the running statistics.
+        momentum: how much of the new there is in the running statistics; a tensor of no
+            dimensions where that changes from step to step.
         eps: added to the variance.
 
     Errors:
@@ -292,7 +293,7 @@ def _parameters(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> list[T
     )
 
 
-def _follow(running: Tensor | None, new: Tensor, momentum: float) -> None:
+def _follow(running: Tensor | None, new: Tensor, momentum: float | Tensor) -> None:
     """Move a running statistic towards the batch's, in place."""
     if running is None:
         return

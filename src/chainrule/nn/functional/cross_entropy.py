@@ -109,9 +109,9 @@ class CrossEntropy(CoarseOp):
         hits = ClassMask(x.shape[dim], dim).reference(index)
         known = index > -1
         weights = np.where(known, weight[0][index], 0) if weight else known.astype(dtype)
-        z = x - x.max(dim, keepdims=True, initial=-np.inf)
-        log_p = z - np.log(np.exp(z).sum(dim, keepdims=True, dtype=dtype))
-        losses: Array = 0 - KeepWhere().reference(log_p, hits).sum(dim, dtype=dtype)
+        z: Array = x - x.max(dim, keepdims=True, initial=-np.inf)
+        log_p: Array = z - np.log(np.exp(z).sum(dim, keepdims=True, dtype=dtype))
+        losses = 0 - KeepWhere().reference(log_p, hits).sum(dim, dtype=dtype)
         if weight:
             losses = losses * weights
         if epsilon:
@@ -120,7 +120,7 @@ class CrossEntropy(CoarseOp):
             losses = losses * dtype.type(1 - epsilon) + np.where(known, rest, dtype.type(0))
         if self.reduction == "none":
             return losses, log_p, hits, weights
-        y: Array = losses.sum(dtype=dtype)
+        y = losses.sum(dtype=dtype)
         if self.reduction == "mean":
             y = y / weights.sum(dtype=dtype)
         return y, log_p, hits, weights
