@@ -15,6 +15,7 @@ from chainrule.core.base import TensorBase, ViewOf
 from chainrule.core.coarse import CoarseOp
 from chainrule.core.interpret import Base, Run, Stack, enter, install, leave
 from chainrule.core.location import user_location
+from chainrule.core.memory import keep_freed_memory
 from chainrule.core.op import Array, Op
 from chainrule.core.types import type_of
 from chainrule.errors import ChainruleError, DTypeError, OpError, ShapeError
@@ -219,5 +220,6 @@ def _explain(op: Op, inputs: tuple[Any, ...], error: Exception) -> ChainruleErro
     )
 
 
+keep_freed_memory()
 _eager = Stack(Eager())
 install(_eager.push(Tape()))

@@ -342,3 +342,14 @@ def test_manual_seed_governs_the_order() -> None:
     assert orders[0] == orders[1] != orders[2]
     generator = chainrule.Generator().manual_seed(5)
     assert len(list(RandomSampler(range(4), generator=generator))) == 4
+
+
+def test_a_stream_can_be_listed_though_it_has_no_length() -> None:
+    class Stream(IterableDataset):
+        def __iter__(self) -> Iterator[int]:
+            return iter(range(7))
+
+    loader = DataLoader(Stream(), batch_size=3)
+    assert [batch.tolist() for batch in list(loader)] == [[0, 1, 2], [3, 4, 5], [6]]
+    with pytest.raises(TypeError, match="no length"):
+        len(loader)

@@ -1,5 +1,7 @@
 """What layers do themselves: settings, modes, refusals. Their mathematics has tests of its own."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -143,3 +145,14 @@ def test_max_pool_returns_where_the_maxima_were() -> None:
 def test_every_public_name_is_there_and_documented() -> None:
     for name in nn.__all__:
         assert getattr(nn, name).__doc__, name
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_recurrent_layers_refuse_states_of_other_sizes_and_empty_sequences(kind: Any) -> None:
+    layer, x = kind(4, 5), chainrule.zeros(3, 2, 4)
+    for state in (chainrule.zeros(1, 3, 5), chainrule.zeros(2, 2, 5), chainrule.zeros(1, 5)):
+        with pytest.raises(ShapeError, match="expected \\[1, 2, 5\\]"):
+            layer(x, (state, state) if kind is nn.LSTM else state)
+    with pytest.raises(ShapeError, match="no steps"):
+        layer(x[:0])
+    assert layer(x[:, 0], None)[0].shape == (3, 5)

@@ -9,7 +9,7 @@ both. They are made of linear layers and activations, and so are differentiated 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from chainrule.core.dtypes import DType
@@ -245,6 +245,7 @@ class _Sequence(_Recurrent):
         x = input if batched else input.unsqueeze(1)
         if batched and self.batch_first:
             x = x.transpose(0, 1)
+        self._check_states(states, list(x.shape[1:2]) if batched else [])
         blank = zeros((x.shape[1], self.hidden_size), dtype=x.dtype)
         finals: list[tuple[Tensor, ...]] = []
         for layer in range(self.num_layers):
@@ -289,6 +290,24 @@ class _Sequence(_Recurrent):
                 cure="pass (B, T, C) with batch_first=True, (T, B, C), or (T, C) for one sample",
                 location=str(user_location() or ""),
             )
+
+        if not input.shape[1 if self.batch_first and input.ndim == 3 else 0]:
+            raise ShapeError(
+                f"{type(self).__name__}: the input {input.type} has no steps",
+                cure="pass a sequence of at least one; batch_first says which dimension is time",
+                location=str(user_location() or ""),
+            )
+
+    def _check_states(self, states: Iterable[Tensor | None], batch: list[int]) -> None:
+        expected = [self.num_layers * (1 + self.bidirectional), *batch, self.hidden_size]
+        for state in states:
+            if state is not None and list(state.shape) != expected:
+                raise ShapeError(
+                    f"{type(self).__name__}: a state is {state.type}, expected {expected}",
+                    cure="(layers · directions, B, hidden), also with batch_first; "
+                    "an LSTM takes a pair (h, c) of them",
+                    location=str(user_location() or ""),
+                )
 
     def extra_repr(self) -> str:
         """The sizes, and the settings that are not the usual ones."""

@@ -10,19 +10,27 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from chainrule.core.base import is_tensor
-from chainrule.core.dtypes import INTEGER, DType, as_dtype, from_numpy_dtype, get_default_dtype
+from chainrule.core.dtypes import (
+    INTEGER,
+    DType,
+    as_dtype,
+    from_numpy_dtype,
+    get_default_dtype,
+    promote_types,
+)
 from chainrule.core.interpret import lift, read
 from chainrule.core.location import user_location
 from chainrule.core.op import Array
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.ops.create import check_device
 from chainrule.ops.movement import clone
-from chainrule.ops.promotion import cast
+from chainrule.ops.promotion import cast, result_type
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -119,6 +127,8 @@ def _converted(array: Array, kind: DType | None, data: Any) -> Array:
             plain and array.dtype == np.float64 and type(_first_leaf(data)) in (float, int, bool)
         ) or (not array.size and isinstance(data, list | tuple)):
             kind = get_default_dtype()
+        elif _is_list(data) and array.dtype == np.float64:
+            kind = _common_dtype(data)  # NumPy makes float64 of a float32 and a Python number
         elif not array.dtype.isnative:
             return array.astype(array.dtype.newbyteorder("="))
     if kind is None:
@@ -130,6 +140,18 @@ def _converted(array: Array, kind: DType | None, data: Any) -> Array:
         return array
     with np.errstate(all="ignore"):
         return array.astype(kind.numpy)
+
+
+def _common_dtype(data: Any) -> DType:
+    """What nested lists of tensors, arrays and numbers promote to, each leaf with its own dtype."""
+    if _is_list(data):
+        return reduce(promote_types, map(_common_dtype, data))
+    if is_tensor(data):
+        return data.dtype
+    if isinstance(data, np.ndarray | np.generic):
+        dtype: np.dtype[Any] = data.dtype
+        return from_numpy_dtype(dtype.newbyteorder("="))
+    return result_type(data)
 
 
 def _known_dtype(array: Array) -> None:

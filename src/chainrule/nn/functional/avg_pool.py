@@ -6,7 +6,7 @@ The derivation is `docs/derivations/avg_pool.md`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from chainrule.nn.functional.spatial import (
     Size,
     Sizes,
     batched,
+    map_samples,
     per_axis,
     pool_padding,
     pooled_sizes,
@@ -34,14 +35,6 @@ if TYPE_CHECKING:
     from chainrule.tensor import Tensor
 
 __all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d"]
-
-
-def _samples(*cases: tuple[Any, ...]) -> Callable[..., Iterator[Sample]]:
-    def make(op: type[Any]) -> Iterator[Sample]:
-        for index, (shape, *fields) in enumerate(cases):
-            yield Sample(op(*fields), (spread(shape, -2, 2, seed=index),))
-
-    return make
 
 
 class AvgPool(CoarseOp, family=True):
@@ -116,7 +109,7 @@ class AvgPool1d(AvgPool):
 
     name = "avg_pool1d"
     axes = 1
-    samples = _samples(
+    samples = map_samples(
         ((2, 2, 6), (2,), (2,), ((0, 0),), ((0, 0),)),
         ((1, 2, 5), (3,), (2,), ((1, 2),), ((1, 1),)),
     )
@@ -127,7 +120,7 @@ class AvgPool2d(AvgPool):
 
     name = "avg_pool2d"
     axes = 2
-    samples = _samples(
+    samples = map_samples(
         ((2, 2, 4, 6), (2, 3), (2, 3), ((0, 0), (0, 0)), ((0, 0), (0, 0))),
         ((2, 1, 5, 4), (3, 2), (1, 2), ((1, 1), (1, 2)), ((0, 0), (0, 0))),
         ((1, 2, 5, 5), (2, 2), (3, 1), ((1, 1), (0, 0)), ((0, 0), (0, 0)), 3),

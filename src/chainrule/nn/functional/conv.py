@@ -16,7 +16,7 @@ from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import DTypeError
 from chainrule.nn.functional.half import apply_wide
-from chainrule.nn.functional.spatial import Pads, Size, Sizes, batched, per_axis, reject
+from chainrule.nn.functional.spatial import Pads, Size, Sizes, batched, grouped, per_axis, reject
 from chainrule.ops.sliding import batch_first, batch_last, columns, overlap_add, window_count
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ class Convolution(CoarseOp, family=True):
         kernel, channels = weight.shape[2:], weight.shape[0]
         counts = self.type_rule(x.type, weight.type).shape[2:]
         seen = columns(batch_last(x), kernel, self.stride, self.dilation, self.padding)
-        product = (self._grouped(weight) @ self._grouped(seen)).reshape(channels, seen.shape[1])
+        product = (grouped(weight, self.groups) @ grouped(seen, self.groups)).reshape(
+            channels, seen.shape[1]
+        )
         if bias is not None:
             product = product + bias.reshape(channels, 1)
         return batch_first(product.reshape(channels, *counts, x.shape[0])), ()
@@ -159,24 +161,19 @@ class Convolution(CoarseOp, family=True):
         windows = (weight.shape[2:], self.stride, self.dilation, self.padding)
         maps_bar = batch_last(y_bar)
         rows_bar = maps_bar.reshape(weight.shape[0], math.prod(maps_bar.shape[1:]))
-        product_bar = self._grouped(rows_bar)
+        product_bar = grouped(rows_bar, self.groups)
         x_bar = weight_bar = bias_bar = None
         if needs[0]:
-            seen_bar = self._grouped(weight).mT @ product_bar
+            seen_bar = grouped(weight, self.groups).mT @ product_bar
             rows = x.shape[1] * math.prod(weight.shape[2:])
             seen_bar = seen_bar.reshape(rows, rows_bar.shape[1])
             x_bar = batch_first(overlap_add(seen_bar, *windows, x.shape[2:]))
         if needs[1]:
             seen = columns(batch_last(x), *windows)
-            weight_bar = (product_bar @ self._grouped(seen).mT).reshape(weight.shape)
+            weight_bar = (product_bar @ grouped(seen, self.groups).mT).reshape(weight.shape)
         if bias is not None and needs[2]:
             bias_bar = rows_bar.sum(1)
         return (x_bar, weight_bar, bias_bar)[: len(needs)]
-
-    def _grouped(self, matrix: Tensor) -> Tensor:
-        """(rows, ...) as `groups` matrices: the rows cut, whatever follows as columns."""
-        shape = matrix.shape
-        return matrix.reshape(self.groups, shape[0] // self.groups, math.prod(shape[1:]))
 
 
 _NONE = (0, 0)

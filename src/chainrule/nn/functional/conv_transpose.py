@@ -16,7 +16,7 @@ from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.nn.functional.conv import check_operands
 from chainrule.nn.functional.half import apply_wide
-from chainrule.nn.functional.spatial import Size, Sizes, batched, per_axis, reject
+from chainrule.nn.functional.spatial import Size, Sizes, batched, grouped, per_axis, reject
 from chainrule.ops.sliding import Pads, batch_first, batch_last, columns, overlap_add
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class TransposedConvolution(CoarseOp, family=True):
     ) -> tuple[Tensor, tuple[()]]:
         """Multiply, add up where the kernels overlap, add the bias."""
         sizes = self._sizes(x.shape[2:], weight.shape[2:])
-        sent = self._grouped(weight).mT @ self._grouped(batch_last(x))
+        sent = grouped(weight, self.groups).mT @ self._grouped(batch_last(x))
         rows = weight.shape[1] * self.groups * math.prod(weight.shape[2:])
         maps = overlap_add(sent.reshape(rows, sent.shape[2]), *self._windows(weight), sizes)
         if bias is not None:
@@ -120,7 +120,7 @@ class TransposedConvolution(CoarseOp, family=True):
         if needs[0] or needs[1]:
             sent_bar = self._grouped(columns(maps_bar, *self._windows(weight)))
             if needs[0]:
-                rows_bar = self._grouped(weight) @ sent_bar
+                rows_bar = grouped(weight, self.groups) @ sent_bar
                 x_bar = batch_first(rows_bar.reshape(x.shape[1], *x.shape[2:], x.shape[0]))
             if needs[1]:
                 rows = self._grouped(batch_last(x))
@@ -143,11 +143,6 @@ class TransposedConvolution(CoarseOp, family=True):
             (padding, padding - extra) for padding, extra in zip(self.padding, self.output_padding)
         )
         return weight.shape[2:], self.stride, self.dilation, pads
-
-    def _grouped(self, matrix: Tensor) -> Tensor:
-        """(rows, ...) as `groups` matrices: the rows cut, whatever follows as columns."""
-        shape = matrix.shape
-        return matrix.reshape(self.groups, shape[0] // self.groups, math.prod(shape[1:]))
 
 
 class ConvTranspose1d(TransposedConvolution):

@@ -13,14 +13,14 @@ import numpy as np
 from chainrule.core.coarse import CoarseOp
 from chainrule.core.dtypes import int64
 from chainrule.core.interpret import bind, lift
-from chainrule.core.op import Array, Bars, Needs, Sample, Samples, Saves
-from chainrule.core.samples import spread
+from chainrule.core.op import Array, Bars, Needs, Saves
 from chainrule.core.types import TensorType
 from chainrule.nn.functional.spatial import (
     Pads,
     Size,
     Sizes,
     batched,
+    map_samples,
     per_axis,
     pool_padding,
     pooled_sizes,
@@ -32,14 +32,6 @@ if TYPE_CHECKING:
     from chainrule.tensor import Tensor
 
 __all__ = ["max_pool1d", "max_pool2d"]
-
-
-def _samples(*cases: tuple[Any, ...]) -> Samples:
-    def make(op: type[Any]) -> Iterator[Sample]:
-        for index, (shape, *fields) in enumerate(cases):
-            yield Sample(op(*fields), (spread(shape, -2, 2, seed=index),))
-
-    return make
 
 
 class MaxPool(CoarseOp, family=True):
@@ -108,7 +100,7 @@ class MaxPool1d(MaxPool):
 
     name = "max_pool1d"
     axes = 1
-    samples = _samples(
+    samples = map_samples(
         ((2, 2, 6), (2,), (2,), ((0, 0),), (1,)),
         ((1, 2, 5), (3,), (1,), ((1, 1),), (2,)),
     )
@@ -119,7 +111,7 @@ class MaxPool2d(MaxPool):
 
     name = "max_pool2d"
     axes = 2
-    samples = _samples(
+    samples = map_samples(
         ((2, 2, 4, 6), (2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1)),
         ((2, 1, 5, 4), (3, 2), (1, 2), ((1, 1), (0, 1)), (1, 1)),
         ((1, 2, 6, 5), (2, 2), (3, 1), ((0, 0), (1, 1)), (2, 3)),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from chainrule.core.location import user_location
+from chainrule.core.op import Sample, Samples
+from chainrule.core.samples import spread
 from chainrule.errors import ConfigError, DimensionError
 from chainrule.ops.sliding import window_count
 
@@ -19,6 +22,8 @@ __all__ = [
     "Size",
     "Sizes",
     "batched",
+    "grouped",
+    "map_samples",
     "per_axis",
     "pool_padding",
     "pooled_sizes",
@@ -30,6 +35,22 @@ Pads = tuple[tuple[int, int], ...]
 """What is put before and after each spatial axis."""
 Size = int | Sequence[int]
 """One number for all spatial axes, or one for each."""
+
+
+def map_samples(*cases: tuple[Any, ...]) -> Samples:
+    """Ways to try an op on maps: the shape of x, then the op's fields."""
+
+    def make(op: type[Any]) -> Iterator[Sample]:
+        for index, (shape, *fields) in enumerate(cases):
+            yield Sample(op(*fields), (spread(shape, -2, 2, seed=index),))
+
+    return make
+
+
+def grouped(matrix: Tensor, groups: int) -> Tensor:
+    """(rows, ...) as `groups` matrices: the rows cut, whatever follows as columns."""
+    shape = matrix.shape
+    return matrix.reshape(groups, shape[0] // groups, math.prod(shape[1:]))
 
 
 def per_axis(function: str, name: str, value: Size, axes: int, least: int = 1) -> Sizes:
