@@ -155,13 +155,12 @@ def _summary(array: Array) -> Array:
     edge = _options.edgeitems
     if not edge:
         return array[..., :0].ravel() if array.ndim > 1 else array
-    for axis, size in enumerate(array.shape):
-        if size > 2 * edge:
-            # Two slices, for `take` would first copy all of what `expand` made of one element.
-            ahead = (slice(None),) * axis
-            first, last = array[(*ahead, slice(edge))], array[(*ahead, slice(size - edge, size))]
-            array = np.concatenate((first, last), axis)
-    return array
+    # Picked out of all axes at once: nothing is made but the corners.
+    shown = [
+        range(size) if size <= 2 * edge else [*range(edge), *range(size - edge, size)]
+        for size in array.shape
+    ]
+    return array[np.ix_(*shown)]
 
 
 def _elements(array: Array, indent: int) -> str:

@@ -325,7 +325,20 @@ def test_settings_of_the_optimizer_are_state_of_the_trace_and_not_frozen() -> No
         assert not before.equal(now)
 
 
-def test_looking_at_a_number_in_a_traced_step_is_refused() -> None:
-    x = chainrule.ones(())
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda x: bool(x.sum() > 0),
+        lambda x: x.sum().item(),
+        lambda x: x.tolist(),
+        lambda x: x.numpy(),
+        lambda x: repr(x),
+        lambda x: x[x > 0],
+        lambda x: x.nonzero(),
+        lambda x: F.one_hot(x.long()),
+    ],
+)
+def test_looking_at_a_number_in_a_traced_step_is_refused(look: Callable[[Any], Any]) -> None:
+    x = chainrule.ones(3)
     with using(Stack(Trace())), pytest.raises(AutogradError, match="look at numbers"):
-        bool(x + 1 > 0)
+        look(x + 1)

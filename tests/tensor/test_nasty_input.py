@@ -25,7 +25,7 @@ def test_a_layer_given_no_tensor_says_so(stranger: object) -> None:
 
 def test_an_op_given_an_array_says_how_to_wrap_it() -> None:
     array: Any = np.ones((3, 4), np.float32)
-    with pytest.raises(DTypeError, match="relu: argument 0 .* ndarray") as caught:
+    with pytest.raises(DTypeError, match=r"relu: argument 0 .* ndarray") as caught:
         F.relu(array)
     assert "from_numpy" in caught.value.cure
 
@@ -44,10 +44,10 @@ def test_an_attribute_error_of_the_users_own_code_passes_through() -> None:
 @pytest.mark.parametrize("number", [2**70, -(2**2000)])
 def test_an_integer_too_large_for_the_dtype(number: int) -> None:
     with pytest.raises(DTypeError, match="bits does not fit"):
-        cr.arange(3) + number
+        _ = cr.arange(3) + number
     if abs(number) > 2**1024:
         with pytest.raises(DTypeError, match="bits does not fit"):
-            number * cr.ones(3)
+            _ = number * cr.ones(3)
     else:
         assert (cr.ones(1) + number).item() == np.float32(number)
 
@@ -106,3 +106,16 @@ def test_an_op_whose_class_was_cut_short_in_the_making_is_made_again(
             Half(3)
     assert Half(3) == Half(3)
     assert Half(3).size == 3
+
+
+def test_the_default_dtype_can_be_named_and_is_checked() -> None:
+    before = cr.get_default_dtype()
+    name: Any = "float64"
+    try:
+        cr.set_default_dtype(name)
+        assert cr.ones(1).dtype is cr.float64
+    finally:
+        cr.set_default_dtype(before)
+    name = "no such dtype"
+    with pytest.raises(DTypeError, match="no such dtype"):
+        cr.set_default_dtype(name)

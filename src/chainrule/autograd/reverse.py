@@ -311,10 +311,11 @@ def _walk(
 
 def _meet(known: Any, index: int, bar: Any) -> Any:
     """Where paths meet, cotangents add up; a node of several outputs has one sum for each."""
+    sums: Any = known
     if type(known) is not list:
-        return known + bar
-    known[index] = bar if known[index] is None else known[index] + bar
-    return known
+        return sums + bar
+    sums[index] = bar if sums[index] is None else sums[index] + bar
+    return sums
 
 
 def _leads_on(node: Node, useful: set[int] | None) -> bool:

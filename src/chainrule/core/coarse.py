@@ -57,8 +57,8 @@ class CoarseOp(Op, family=True):
     """`forward(*inputs)`: the output, and a tuple of residuals; in fine ops."""
 
     in_numpy: ClassVar[Callable[..., Any]]
-    """The output and the residuals once more, in NumPy: defined where eager speed is worth it. `forward` is
-    what the op means; a test holds this to its bits."""
+    """The output and the residuals once more, in NumPy: defined where eager speed is worth it.
+    `forward` is what the op means; a test holds this to its bits."""
 
     backward: ClassVar[Callable[..., Bars]]
     """`backward(y_bar, y, residuals, *inputs, needs=...)`: the cotangent of each input wanted;

@@ -109,6 +109,7 @@ def get_default_dtype() -> DType:
 def set_default_dtype(dtype: DType) -> None:
     """Set the dtype of floats made from Python numbers; it must be a float dtype."""
     global _default
+    dtype = as_dtype(dtype)
     if not dtype.is_floating_point:
         raise DTypeError(
             f"set_default_dtype: {dtype} is not a float dtype",

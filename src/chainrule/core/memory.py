@@ -2,9 +2,9 @@
 
 By default glibc gives a large array back to the system when it is freed, and the next one of the
 same size is mapped in again, page by page, each page a fault. On an MLP with 784 inputs that was a
-quarter of an epoch's time (docs/decisions/0008-freed-memory-is-kept.md). So blocks below 32 MB come
-from the heap, and up to 64 MB of it stay when they are free. Other C libraries are left as they are,
-and so is a process whose environment sets glibc's own MALLOC_* variables.
+fifth of an epoch's time (docs/decisions/0008-freed-memory-is-kept.md). So blocks below 32 MB come
+from the heap, and up to 64 MB of it stay when they are free. Other C libraries are left as they
+are, and so is a process whose environment sets glibc's own MALLOC_* variables.
 """
 
 from __future__ import annotations

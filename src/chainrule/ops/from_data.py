@@ -122,12 +122,13 @@ def _converted(array: Array, kind: DType | None, data: Any) -> Array:
     if array.dtype.kind not in "biuf":
         raise _not_numbers(array, data)
     if kind is None:
+        nested = _is_list(data)
         plain = not isinstance(data, np.ndarray | np.generic)
         if (
             plain and array.dtype == np.float64 and type(_first_leaf(data)) in (float, int, bool)
         ) or (not array.size and isinstance(data, list | tuple)):
             kind = get_default_dtype()
-        elif _is_list(data) and array.dtype == np.float64:
+        elif nested and array.dtype == np.float64:
             kind = _common_dtype(data)  # NumPy makes float64 of a float32 and a Python number
         elif not array.dtype.isnative:
             return array.astype(array.dtype.newbyteorder("="))
@@ -148,10 +149,8 @@ def _common_dtype(data: Any) -> DType:
         return reduce(promote_types, map(_common_dtype, data))
     if is_tensor(data):
         return data.dtype
-    if isinstance(data, np.ndarray | np.generic):
-        dtype: np.dtype[Any] = data.dtype
-        return from_numpy_dtype(dtype.newbyteorder("="))
-    return result_type(data)
+    own: Any = getattr(data, "dtype", None)  # an array's, or that of a scalar of NumPy's
+    return result_type(data) if own is None else from_numpy_dtype(own.newbyteorder("="))
 
 
 def _known_dtype(array: Array) -> None:

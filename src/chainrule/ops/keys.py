@@ -98,7 +98,7 @@ def _whole_dims(items: list[Any], shape: tuple[int, ...]) -> list[Any]:
         if item is Ellipsis:
             ellipses.append(place)
         elif is_tensor(item):
-            used += item.value.ndim if item.value.dtype == np.bool_ else 1
+            used += len(item.value.shape) if item.value.dtype == np.bool_ else 1
         elif item is not None:
             used += 1
     if used > len(shape):

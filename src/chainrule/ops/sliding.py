@@ -31,6 +31,7 @@ __all__: list[str] = []
 
 Sizes = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
+"""What is put before and after each spatial axis."""
 
 
 def window_count(size: int, kernel: int, stride: int = 1, dilation: int = 1) -> int:

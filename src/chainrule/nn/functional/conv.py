@@ -139,9 +139,8 @@ class Convolution(CoarseOp, family=True):
         kernel, channels = weight.shape[2:], weight.shape[0]
         counts = self.type_rule(x.type, weight.type).shape[2:]
         seen = columns(batch_last(x), kernel, self.stride, self.dilation, self.padding)
-        product = (grouped(weight, self.groups) @ grouped(seen, self.groups)).reshape(
-            channels, seen.shape[1]
-        )
+        product = grouped(weight, self.groups) @ grouped(seen, self.groups)
+        product = product.reshape(channels, seen.shape[1])
         if bias is not None:
             product = product + bias.reshape(channels, 1)
         return batch_first(product.reshape(channels, *counts, x.shape[0])), ()

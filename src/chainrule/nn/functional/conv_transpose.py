@@ -96,7 +96,7 @@ class TransposedConvolution(CoarseOp, family=True):
     ) -> tuple[Tensor, tuple[()]]:
         """Multiply, add up where the kernels overlap, add the bias."""
         sizes = self._sizes(x.shape[2:], weight.shape[2:])
-        sent = grouped(weight, self.groups).mT @ self._grouped(batch_last(x))
+        sent = grouped(weight, self.groups).mT @ grouped(batch_last(x), self.groups)
         rows = weight.shape[1] * self.groups * math.prod(weight.shape[2:])
         maps = overlap_add(sent.reshape(rows, sent.shape[2]), *self._windows(weight), sizes)
         if bias is not None:
@@ -118,12 +118,12 @@ class TransposedConvolution(CoarseOp, family=True):
         maps_bar = batch_last(y_bar)
         x_bar = weight_bar = bias_bar = None
         if needs[0] or needs[1]:
-            sent_bar = self._grouped(columns(maps_bar, *self._windows(weight)))
+            sent_bar = grouped(columns(maps_bar, *self._windows(weight)), self.groups)
             if needs[0]:
                 rows_bar = grouped(weight, self.groups) @ sent_bar
                 x_bar = batch_first(rows_bar.reshape(x.shape[1], *x.shape[2:], x.shape[0]))
             if needs[1]:
-                rows = self._grouped(batch_last(x))
+                rows = grouped(batch_last(x), self.groups)
                 weight_bar = (rows @ sent_bar.mT).reshape(weight.shape)
         if bias is not None and needs[2]:
             bias_bar = maps_bar.reshape(maps_bar.shape[0], -1).sum(1)

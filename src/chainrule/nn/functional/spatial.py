@@ -10,7 +10,7 @@ from chainrule.core.location import user_location
 from chainrule.core.op import Sample, Samples
 from chainrule.core.samples import spread
 from chainrule.errors import ConfigError, DimensionError
-from chainrule.ops.sliding import window_count
+from chainrule.ops.sliding import Pads, Sizes, window_count
 
 if TYPE_CHECKING:
     from chainrule.core.op import Op
@@ -30,9 +30,6 @@ __all__ = [
     "reject",
 ]
 
-Sizes = tuple[int, ...]
-Pads = tuple[tuple[int, int], ...]
-"""What is put before and after each spatial axis."""
 Size = int | Sequence[int]
 """One number for all spatial axes, or one for each."""
 
