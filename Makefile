@@ -97,7 +97,7 @@ $(BIN)/pip:
 
 $(BASE): pyproject.toml | $(BIN)/pip
 	@echo "Installing chainrule ..."
-	@$(RUN) pip install --quiet --disable-pip-version-check --editable .
+	@$(RUN) pip install --quiet --disable-pip-version-check --editable '.[images]'
 	@touch $@
 
 $(DEV): pyproject.toml | $(BIN)/pip

@@ -1,4 +1,4 @@
-"""What every test may ask for, and what happens around each of them."""
+"""What every test may ask for."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
-
-import chainrule
 
 # The same examples on every run and every machine, unless somebody goes looking for new ones with
 # HYPOTHESIS_PROFILE=explore.
@@ -20,12 +18,6 @@ settings.register_profile(
 )
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
-
-
-@pytest.fixture(autouse=True)
-def _same_random_numbers_in_every_test() -> None:
-    if hasattr(chainrule, "manual_seed"):  # the engine may not have it yet
-        chainrule.manual_seed(0)
 
 
 @pytest.fixture

@@ -34,6 +34,15 @@ BUILTIN = {
 }
 
 
+# What the package itself attaches (FUNCTIONAL_METHODS in `chainrule/__init__.py`).
+FROM_FUNCTIONAL = [
+    "    def relu(self) -> Tensor: ...",
+    "    def relu_(self) -> Tensor: ...",
+    "    def softmax(self, dim: builtins.int, dtype: DType | None = ...) -> Tensor: ...",
+    "    def log_softmax(self, dim: builtins.int, dtype: DType | None = ...) -> Tensor: ...",
+]
+
+
 def families() -> list[str]:
     """The modules that `ops/__init__.py` lists in FAMILIES."""
     tree = ast.parse((PACKAGE / "ops" / "__init__.py").read_text())
@@ -130,6 +139,7 @@ def stub() -> str:
             imports |= {known[name] for name in used if name in known}
             overloaded = bool(node.decorator_list)
             body += method_lines(node, in_place=node.name in in_place and not overloaded)
+    body += FROM_FUNCTIONAL
     text = HEADER + "\n" + "\n".join(sorted(imports)) + "\n\nclass TensorMethods(TensorBase):\n"
     return text + "\n".join(body) + "\n"
 

@@ -47,7 +47,9 @@ x_test = as_rows(test_images)
 chainrule.manual_seed(0)
 model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
 engine = nn.LayerEngine(model, nn.CrossEntropyLoss())
-optimizer = optim.SGD(model.parameters(), lr=0.1)
+optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+steps = args.epochs * -(-len(y) // BATCH)
+schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=steps)
 
 for epoch in range(1, args.epochs + 1):
     begin, total = time.perf_counter(), 0.0
@@ -57,6 +59,7 @@ for epoch in range(1, args.epochs + 1):
         loss, _ = engine.forward(x[batch], y[batch])  # what does it say?
         engine.backward()  # who is to blame?
         optimizer.step()  # do better
+        schedule.step()  # in large steps first, in small ones at the end
         total += loss.item() * len(batch)
     with chainrule.no_grad():
         right = (model(x_test).argmax(1).numpy() == test_labels).mean()

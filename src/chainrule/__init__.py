@@ -13,6 +13,7 @@ random number generators. The rooms above (`nn`, `optim`, `data`, ...) are loade
 first named, so that importing this package costs little more than importing NumPy.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from chainrule import autograd as autograd
@@ -66,6 +67,20 @@ if TYPE_CHECKING:
     from chainrule import func as func
     from chainrule import nn as nn
     from chainrule import optim as optim
+    from chainrule.nn.functional import celu as celu
+    from chainrule.nn.functional import conv1d as conv1d
+    from chainrule.nn.functional import conv2d as conv2d
+    from chainrule.nn.functional import conv_transpose1d as conv_transpose1d
+    from chainrule.nn.functional import conv_transpose2d as conv_transpose2d
+    from chainrule.nn.functional import cosine_similarity as cosine_similarity
+    from chainrule.nn.functional import dropout as dropout
+    from chainrule.nn.functional import log_softmax as log_softmax
+    from chainrule.nn.functional import pairwise_distance as pairwise_distance
+    from chainrule.nn.functional import prelu as prelu
+    from chainrule.nn.functional import relu as relu
+    from chainrule.nn.functional import relu_ as relu_
+    from chainrule.nn.functional import selu as selu
+    from chainrule.nn.functional import softmax as softmax
 
 __version__ = "0.1.0"
 
@@ -117,16 +132,55 @@ OWN = (
 """What this package offers beside the functions of `ops`."""
 
 
+FUNCTIONAL = (
+    "celu",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "cosine_similarity",
+    "dropout",
+    "log_softmax",
+    "pairwise_distance",
+    "prelu",
+    "relu",
+    "relu_",
+    "selu",
+    "softmax",
+)
+"""Functions of `nn.functional` that PyTorch has at the top as well; looked up when first named."""
+
+FUNCTIONAL_METHODS = ("log_softmax", "relu", "relu_", "softmax")
+"""Those that are methods of a tensor too."""
+
+
+def _functional(name: str) -> Any:
+    return getattr(import_module("chainrule.nn.functional"), name)
+
+
+def _functional_method(name: str) -> Any:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return _functional(name)(self, *args, **kwargs)
+
+    method.__name__, method.__doc__ = name, f"See `chainrule.nn.functional.{name}`."
+    return method
+
+
+for _name in FUNCTIONAL_METHODS:
+    setattr(Tensor, _name, _functional_method(_name))
+
+
 def __getattr__(name: str) -> Any:
     """A room above the tensors, loaded now; or `__all__`, the sum of what the families offer."""
     if name == "__all__":
         return sorted({*OWN, *(each for family in ops.FAMILIES for each in family.__all__)})
     if name in ROOMS:
-        from importlib import import_module
         from importlib.util import find_spec
 
         if find_spec(f"chainrule.{name}") is not None:
             return import_module(f"chainrule.{name}")
+    if name in FUNCTIONAL:
+        return _functional(name)
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 
 

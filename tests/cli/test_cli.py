@@ -303,6 +303,32 @@ def test_a_read_only_folder_is_told(tmp_path):
     assert "can't be written" in done.stderr
 
 
+def test_a_name_that_is_too_long_is_told_before_training(tmp_path):
+    done = run("train", "drawn", "--limit", 50, "--out", tmp_path / ("n" * 300))
+    assert done.exit_code == 1
+    assert "can't be written" in done.output
+    assert "to mend it" in done.output
+
+
+def test_a_picture_without_a_digit_is_named(trained, tmp_path):
+    blank, broken = tmp_path / "blank.npy", tmp_path / "broken.npy"
+    np.save(blank, np.full((40, 40), 128, np.uint8))
+    np.save(broken, np.full((40, 40), np.nan))
+    for done in (run("predict", trained, blank, broken), run("predict", trained, blank)):
+        assert done.exit_code == 1
+        assert f"{blank}: no digit" in done.output.replace("\n", " ").replace("  ", " ")
+    assert f"{broken}: the picture holds NaN" in run("predict", trained, broken).output
+
+
+def test_a_picture_of_absurd_size_is_refused_by_its_size(trained, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    done = run("predict", trained, tmp_path / "bomb.png")
+    assert done.exit_code == 1
+    assert "pixels" in done.output
+    assert "damaged" not in done.output
+
+
 def test_the_blocks_and_the_bar():
     picture = np.zeros((28, 28), np.uint8)
     picture[:2, 3] = 255

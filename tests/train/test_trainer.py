@@ -294,6 +294,30 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path):
     assert (tmp_path / "thesis.tex").exists()
 
 
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    """A second opening of the folder stands for another process: locks are by opening."""
+    config, run = small_config(), RunFolder(tmp_path / "run")
+    with run.claimed():
+        run.begin(config, overwrite=False)
+        with (
+            pytest.raises(ConfigError, match="another process is training"),
+            RunFolder.open(run.path).claimed(),
+        ):
+            pass
+        with run.claimed():  # it is ours
+            pass
+    with RunFolder.open(run.path).claimed():
+        assert sorted(each.name for each in run.path.iterdir()) == ["checkpoints", "config.json"]
+
+
+def test_a_run_begun_by_another_process_since_it_was_planned_is_left_alone(tmp_path):
+    config = small_config()
+    late = RunFolder.plan(tmp_path / "run", config, overwrite=False)
+    RunFolder.create(tmp_path / "run", config, overwrite=False)
+    with pytest.raises(ConfigError, match="an unfinished run"):
+        late.begin(config, overwrite=False)
+
+
 def test_a_run_is_not_resumed_on_other_data(tmp_path):
     config = small_config()
     trainer_in(tmp_path / "run", config).save()
@@ -311,7 +335,7 @@ def test_validation_can_be_left_out_but_training_can_not(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "epochs", "least"), [("mlp", 5, 0.977)])
+@pytest.mark.parametrize(("model", "epochs", "least"), [("mlp", 5, 0.977), ("lenet", 3, 0.989)])
 def test_real_mnist_reaches_the_promised_accuracy(tmp_path, data_dir, model, epochs, least):
     from chainrule.train import TrainConfig, load_pictures
 

@@ -16,6 +16,9 @@ def main() -> None:
 
         print(facts_text())
         return
-    from chainrule.cli.app import app
+    try:
+        from chainrule.cli.app import app
+    except KeyboardInterrupt:  # loading takes long enough to change one's mind
+        sys.exit(130)
 
     app()

@@ -89,6 +89,7 @@ def _tell(error: BaseException) -> int:
         return _FAILURE
     if not isinstance(error, ChainruleError):
         say("error: ", "bold red", str(error))
+        say("to mend it: ", "bold green", "check that the path is right, and that you may use it")
         return _FAILURE
     say("error: ", "bold red", error.problem)
     if error.location and "chainrule" not in error.location.partition(":")[0]:

@@ -45,17 +45,19 @@ def predict(
     from chainrule.cli.saved import load_run
     from chainrule.cli.screen import console
     from chainrule.data import as_mnist, read_image
-    from chainrule.errors import ChainruleError, ImageError
+    from chainrule.errors import ImageError
     from chainrule.train import probabilities
 
     saved = load_run(run, checkpoint)
     screen = console()
-    failed: list[ChainruleError] = []
+    failed: list[ImageError] = []
     for path in images:
         try:
             picture = as_mnist(read_image(path))
-        except ChainruleError as error:
-            if not isinstance(error, ImageError) or len(images) == 1:
+        except ImageError as error:
+            if str(path) not in error.problem:  # what is in the picture knows no file
+                error.problem = f"{path}: {error.problem}"
+            if len(images) == 1:
                 raise
             failed.append(error)
             continue

@@ -184,8 +184,9 @@ def _start(
     config = dataclasses.replace(config, dataset=source.name)
     run = RunFolder.plan(out, config, overwrite)
     pictures = load_pictures(config, folder)
-    run.begin(config, overwrite)  # now that nothing is known to be in the way
-    _train(screen, config, run, source, pictures, folder)
+    with run.claimed():
+        run.begin(config, overwrite)  # now that nothing is known to be in the way
+        _train(screen, config, run, source, pictures, folder)
 
 
 def _resume(
@@ -228,7 +229,8 @@ def _resume(
     if source.name != config.dataset:
         raise ConfigError(source.reason, cure="name the folder of the data with --data")
     pictures = load_pictures(config, folder)
-    _train(screen, config, run, source, pictures, folder, resume=True)
+    with run.claimed():
+        _train(screen, config, run, source, pictures, folder, resume=True)
 
 
 def _find(screen: Console, dataset: str, folder: str | None) -> Source:
@@ -279,10 +281,14 @@ def _train(
     )
     try:
         summary = trainer.run(resume=resume)
-    except Interrupted as stop:
+    except KeyboardInterrupt as stop:
+        how = (
+            f"Stopped after step {stop.step} of {trainer.steps}, and saved."
+            if isinstance(stop, Interrupted)
+            else "Stopped at once: what came after the last checkpoint has to be trained again."
+        )
         screen.print(
-            f"Stopped after step {stop.step} of {trainer.steps}, and saved. To go on:\n"
-            f"  {_resume_command(config, run, folder)}",
+            f"{how} To go on:\n  {_resume_command(config, run, folder)}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -294,13 +300,26 @@ def _train(
 def _resume_command(config: TrainConfig, run: RunFolder, folder: str | None) -> str:
     import shlex
 
-    program = "chainrule" if Path(sys.argv[0]).stem == "chainrule" else "python -m chainrule"
     words = ["train", config.dataset, "--resume", "--out", str(run.path)]
     words += ["--data", folder] if folder else []
-    return f"{program} {shlex.join(words)}"
+    return f"{_program()} {shlex.join(words)}"
+
+
+def _program() -> str:
+    """How this program is called here: by its path, where its name alone would not find it."""
+    import shlex
+    import shutil
+
+    called = Path(sys.argv[0])
+    if called.stem != "chainrule":
+        return "python -m chainrule"
+    found = shutil.which("chainrule")
+    return "chainrule" if found and called.samefile(found) else shlex.quote(str(called))
 
 
 def _show_summary(screen: Console, summary: dict[str, Any], run: RunFolder) -> None:
+    import shlex
+
     from rich.text import Text
 
     accuracy = f"{summary['test_accuracy']:.2%}"
@@ -313,4 +332,9 @@ def _show_summary(screen: Console, summary: dict[str, Any], run: RunFolder) -> N
         ),
         soft_wrap=True,
     )
-    screen.print(f"try it: chainrule predict {run.path} picture.png", highlight=False, markup=False)
+    screen.print(
+        f"try it: {_program()} predict {shlex.quote(str(run.path))} picture.png",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

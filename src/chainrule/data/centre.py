@@ -65,7 +65,9 @@ def _grey(image: NDArray[Any]) -> Grey:
         raise ImageError(f"expected 1 to 4 channels last, found shape {image.shape}")
     values = image.astype(np.float64)
     if not np.isfinite(values).all():
-        raise ImageError("the picture holds NaN or infinite values")
+        raise ImageError(
+            "the picture holds NaN or infinite values", cure="replace them with numbers"
+        )
     values /= _full_scale(image, values)
     if values.ndim == 2:
         return values

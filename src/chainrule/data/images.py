@@ -87,7 +87,7 @@ def _read_picture(path: Path, max_pixels: int) -> NDArray[Any]:
     except ImportError as error:
         raise MissingDependencyError(
             f"reading {path} needs Pillow",
-            cure="pip install 'chainrule[images]', or give a .npy file",
+            cure="pip install pillow, or give a .npy file",
         ) from error
     try:
         with warnings.catch_warnings():
@@ -103,6 +103,8 @@ def _read_picture(path: Path, max_pixels: int) -> NDArray[Any]:
         raise
     except Image.UnidentifiedImageError as error:
         raise _bad(path, "is not a picture of a known kind") from error
+    except Image.DecompressionBombError as error:
+        raise _bad(path, f"has more pixels than {max_pixels}, the most that are read") from error
     except MemoryError as error:
         raise _bad(path, "does not fit in memory") from error
     except Exception as error:

@@ -9,11 +9,13 @@ runs/mnist-mlp-20260131-142501/
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import shutil
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +37,7 @@ class RunFolder:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self.metrics = path / "metrics.jsonl"
+        self._claimed = False
 
     @classmethod
     def create(cls, path: str | Path | None, config: TrainConfig, overwrite: bool) -> RunFolder:
@@ -76,12 +79,39 @@ class RunFolder:
         """Make the folder, and write the settings into it.
 
         Raises:
+            ConfigError: another process has begun a run there since `plan`.
             StorageError: the disk refuses.
         """
         if overwrite:
             self._clear()
+        elif (self.path / "config.json").exists():
+            self._refuse(["config.json"])
         make_folder(self.checkpoints)
         self.write_json("config.json", config.to_dict())
+
+    @contextlib.contextmanager
+    def claimed(self) -> Generator[None]:
+        """Within the block no other process may train in this folder.
+
+        The folder itself is locked, not a file in it: the lock ends with the process, however that
+        ends, and leaves nothing behind. Where a file system knows no locks, there is none.
+
+        Raises:
+            ConfigError: another process is training there.
+            StorageError: the folder can't be made.
+        """
+        if self._claimed:
+            yield
+            return
+        make_folder(self.path)
+        lock = _lock(self.path)
+        self._claimed = True
+        try:
+            yield
+        finally:
+            self._claimed = False
+            if lock is not None:
+                os.close(lock)
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -212,11 +242,36 @@ class RunFolder:
 
 def _check_writable(path: Path) -> None:
     """Whether the folder, or the one that it would be made in, can be written: before the work."""
-    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    try:
+        there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    except OSError as error:  # such as a name that is too long
+        raise storage_error(path, error) from error
     if not there.is_dir():
         raise storage_error(path, NotADirectoryError(errno.ENOTDIR, f"{there} is a file"))
     if not os.access(there, os.W_OK | os.X_OK):
         raise storage_error(path, PermissionError(errno.EACCES, f"{there} is read-only"))
+
+
+def _lock(path: Path) -> int | None:
+    """A lock on a folder, held until the descriptor is closed; None where there is none to have."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        return None
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ConfigError(
+            f"another process is training in {path}",
+            cure="wait until it has ended, or give another --out",
+            path=str(path),
+        ) from error
+    except OSError:  # some network file systems refuse
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _new_name(config: TrainConfig) -> Path:

@@ -116,9 +116,8 @@ class CrossEntropy(CoarseOp):
             losses = losses * weights
         if epsilon:
             scale = weight[0].reshape(-1, *[1] * max(x.ndim - 2, 0)) if weight else 1
-            rest: Any = (log_p * scale).sum(dim, dtype=dtype)
-            rest = np.multiply(rest, dtype.type(-epsilon / x.shape[dim]))
-            rest = np.where(known, rest, dtype.type(0))
+            rest = np.multiply((log_p * scale).sum(dim, dtype=dtype), -epsilon / x.shape[dim])
+            rest = np.where(known, rest, 0).astype(dtype)
             losses = np.add(np.multiply(losses, dtype.type(1 - epsilon)), rest)
         if self.reduction == "none":
             return losses, log_p, hits, weights
