@@ -122,11 +122,11 @@ def test_the_default_dtype_can_be_named_and_is_checked() -> None:
 
 
 def test_names_that_live_in_functional_are_at_the_top_and_methods_too():
-    x = chainrule.tensor([[-1.0, 2.0]])
-    functional = chainrule.nn.functional
-    assert x.relu().tolist() == chainrule.relu(x).tolist() == functional.relu(x).tolist()
-    assert x.softmax(-1).tolist() == chainrule.softmax(x, -1).tolist()
-    assert x.log_softmax(-1).tolist() == chainrule.log_softmax(x, -1).tolist()
+    x = cr.tensor([[-1.0, 2.0]])
+    functional = cr.nn.functional
+    assert x.relu().tolist() == cr.relu(x).tolist() == functional.relu(x).tolist()
+    assert x.softmax(-1).tolist() == cr.softmax(x, -1).tolist()
+    assert x.log_softmax(-1).tolist() == cr.log_softmax(x, -1).tolist()
     assert x.clone().relu_().tolist() == [[0.0, 2.0]]
     with pytest.raises(AttributeError, match="no attribute 'reloo'"):
-        _ = chainrule.reloo
+        _ = cr.reloo

@@ -277,7 +277,7 @@ def _train(
         f"run     {run.path}",
         highlight=False,
         markup=False,
-        soft_wrap=True,
+        soft_wrap=not screen.is_terminal,
     )
     try:
         summary = trainer.run(resume=resume)

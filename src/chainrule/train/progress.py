@@ -161,7 +161,7 @@ class BarReporter:
 
     def epoch(self, line: dict[str, Any]) -> None:
         """The epoch's result, above the bar."""
-        self.console.print(epoch_text(line), markup=False, soft_wrap=True)
+        self.console.print(epoch_text(line), markup=False)
 
     def note(self, text: str) -> None:
         """The note, above the bar."""
