@@ -59,7 +59,6 @@ from chainrule.ops.triangles import *
 from chainrule.ops.trigonometry import *
 from chainrule.ops.variance import *
 from chainrule.ops.windows import *
-from chainrule.printing import set_printoptions as set_printoptions
 from chainrule.tensor import Tensor as Tensor
 
 if TYPE_CHECKING:
@@ -81,6 +80,7 @@ if TYPE_CHECKING:
     from chainrule.nn.functional import relu_ as relu_
     from chainrule.nn.functional import selu as selu
     from chainrule.nn.functional import softmax as softmax
+    from chainrule.printing import set_printoptions as set_printoptions
 
 __version__ = "0.1.0"
 
@@ -181,12 +181,11 @@ def __getattr__(name: str) -> Any:
             return import_module(f"chainrule.{name}")
     if name in FUNCTIONAL:
         return _functional(name)
+    if name == "set_printoptions":
+        return import_module("chainrule.printing").set_printoptions
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """What is loaded, and what can be."""
     return sorted({*globals(), *__getattr__("__all__"), *ROOMS})
-
-
-default_generator.get_state()  # so that its state is there before anything traces

@@ -7,6 +7,8 @@ tape. It is written three times, and tests hold the three together:
 - `body`, what it means, in fine ops: what autodiff checks the derivative with, and what a compiler
   may put in its place;
 - `partial_x`, the derivative by hand; its parameters say what is kept for the backward pass.
+
+The derivations of all of them are in `docs/derivations/activations.md`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""gelu, the activation of GPT and BERT, exact and as those approximate it."""
+"""gelu, the activation of GPT and BERT, exact and as those approximate it.
+
+The derivation is in `docs/derivations/activations.md`.
+"""
 
 from __future__ import annotations
 

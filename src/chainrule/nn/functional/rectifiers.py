@@ -1,6 +1,7 @@
 """Activations made of pieces: relu and its kin. The corners' slopes are PyTorch's choice.
 
 Every gate below is a comparison, so that a NaN is passed on rather than hidden.
+The derivations are in `docs/derivations/activations.md`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Activations that pull towards zero: softshrink, hardshrink, tanhshrink."""
+"""Activations that pull towards zero: softshrink, hardshrink, tanhshrink.
+
+The derivations are in `docs/derivations/activations.md`.
+"""
 
 from __future__ import annotations
 

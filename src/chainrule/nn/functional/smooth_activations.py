@@ -1,4 +1,4 @@
-"""Smooth activations: silu, mish, softplus and kin."""
+"""Smooth activations: silu, mish, softplus and kin. Note: docs/derivations/activations.md."""
 
 from __future__ import annotations
 
