@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from types import CodeType
 
 __all__ = ["Location", "user_location"]
@@ -12,12 +11,14 @@ __all__ = ["Location", "user_location"]
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-@dataclass(slots=True)
 class Location:
     """A point in some source file. Cheap to take: the line is looked up when it is asked for."""
 
-    code: CodeType
-    instruction: int
+    __slots__ = ("code", "instruction")
+
+    def __init__(self, code: CodeType, instruction: int) -> None:
+        self.code = code
+        self.instruction = instruction
 
     @property
     def filename(self) -> str:

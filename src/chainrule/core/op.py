@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, make_dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, dataclass_transform
 
 import numpy as np
 
@@ -37,16 +37,14 @@ registry: dict[str, type[Op]] = {}
 """Every concrete op by name. Tests, the derivative table and the compiler walk it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Saves:
+class Saves(NamedTuple):
     """What the derivative needs to see again: which inputs, and whether the output."""
 
     inputs: tuple[int, ...] = ()
     output: bool = False
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One way to try an op: the op with its parameters, and inputs in float64 or integers.
 
     Attributes:
