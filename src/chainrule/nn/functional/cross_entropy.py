@@ -33,7 +33,6 @@ from chainrule.nn.functional.half import apply_wide
 from chainrule.nn.functional.nll_loss import (
     class_samples,
     index_operands,
-    place_bars,
     reduce_places,
 )
 from chainrule.nn.functional.reduction import REDUCTIONS, check_reduction
@@ -65,7 +64,7 @@ class CrossEntropy(CoarseOp):
     ignore_index: int = -100
     weighted: bool = False
     label_smoothing: float = 0.0
-    outputs = 4
+    outputs = 5
     constant_in: ClassVar[tuple[int, ...]] = (2,)
 
     @staticmethod
@@ -81,15 +80,15 @@ class CrossEntropy(CoarseOp):
     def type_rule(
         self, x: TensorType, target: TensorType, *weight: TensorType
     ) -> tuple[TensorType, ...]:
-        """The loss; log-probabilities, the mask of the targets, the weight of each place."""
+        """The loss; p - [c = t], the mask of the targets, the places' weights and their sum."""
         check_index_types(self, x, target, *weight)
         places = TensorType(place_shape(x), x.dtype)
         y = places if self.reduction == "none" else TensorType((), x.dtype)
-        return y, x, TensorType(x.shape, bool_), places
+        return y, x, TensorType(x.shape, bool_), places, TensorType((), x.dtype)
 
     def forward(
         self, x: Tensor, target: Tensor, *weight: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
         """Minus the log-probability of the target's class."""
         dim = class_dim(len(x.shape))
         index, hits = class_hits(x, target, self.ignore_index)
@@ -100,7 +99,9 @@ class CrossEntropy(CoarseOp):
             losses = losses * weights
         if self.label_smoothing:
             losses = losses * (1 - self.label_smoothing) + self._smooth(index, log_p, *weight)
-        return reduce_places(losses, weights, self.reduction), (log_p, hits, weights)
+        excess = log_p.exp() - hits.to(x.dtype)
+        y = reduce_places(losses, weights, self.reduction)
+        return y, (excess, hits, weights, weights.sum())
 
     def in_numpy(self, x: Array, target: Array, *weight: Array) -> tuple[Array, ...]:
         """The same in NumPy."""
@@ -119,12 +120,12 @@ class CrossEntropy(CoarseOp):
             rest = np.multiply((log_p * scale).sum(dim, dtype=dtype), -epsilon / x.shape[dim])
             rest = np.where(known, rest, 0).astype(dtype)
             losses = np.add(np.multiply(losses, dtype.type(1 - epsilon)), rest)
+        total = weights.sum(dtype=dtype)
+        residuals = np.subtract(np.exp(log_p), hits, dtype=dtype), hits, weights, total
         if self.reduction == "none":
-            return losses, log_p, hits, weights
+            return losses, *residuals
         y = losses.sum(dtype=dtype)
-        if self.reduction == "mean":
-            y = y / weights.sum(dtype=dtype)
-        return y, log_p, hits, weights
+        return y / total if self.reduction == "mean" else y, *residuals
 
     def _smooth(self, index: Tensor, log_p: Tensor, *weight: Tensor) -> Tensor:
         """ε/C of the sum over all classes of -w ln p; 0 where the target is ignored."""
@@ -137,29 +138,29 @@ class CrossEntropy(CoarseOp):
         self,
         y_bar: Tensor,
         y: Tensor,
-        residuals: tuple[Tensor, Tensor, Tensor],
+        residuals: tuple[Tensor, Tensor, Tensor, Tensor],
         x: Tensor,
         target: Tensor,
         *weight: Tensor,
         needs: Needs,
     ) -> Bars:
         """w[t] y_bar (p - [c = t]), and its like for the smoothed part."""
-        log_p, hits, weights = residuals
-        p = log_p.exp()
-        bars = along_classes(place_bars(y_bar, weights, self.reduction), x.shape)
+        excess, hits, weights, total = residuals
+        bar = y_bar / total if self.reduction == "mean" else y_bar
+        bars = along_classes(weights * bar, x.shape)
         nothing = (None,) * (1 + len(weight))
         if not self.label_smoothing:
-            return (p - hits.to(p.dtype)) * bars, *nothing
-        x_bar = (p - hits.to(p.dtype)) * (bars * (1 - self.label_smoothing))
-        return x_bar + self._smooth_bar(p, y_bar, weights, target, *weight), *nothing
+            return excess * bars, *nothing
+        p = excess + hits.to(excess.dtype)
+        x_bar = excess * (bars * (1 - self.label_smoothing))
+        return x_bar + self._smooth_bar(p, bar, weights, target, *weight), *nothing
 
     def _smooth_bar(
-        self, p: Tensor, y_bar: Tensor, weights: Tensor, target: Tensor, *weight: Tensor
+        self, p: Tensor, bar: Tensor, weights: Tensor, target: Tensor, *weight: Tensor
     ) -> Tensor:
         """ε/C y_bar (p Σ w - w), where the target is not ignored."""
         ndim, dim = len(p.shape), class_dim(len(p.shape))
         share = self.label_smoothing / p.shape[dim]
-        bar = y_bar / weights.sum() if self.reduction == "mean" else y_bar
         bars = (bar * share).expand(weights.shape).where(target != self.ignore_index, 0)
         if weight:
             inner = p * weight[0].sum() - per_class(weight[0], ndim)
