@@ -169,3 +169,9 @@ def test_softmax_of_a_scalar_a_nan_and_nothing():
     assert F.softmax(chainrule.zeros(0, 3), 1).shape == (0, 3)
     with pytest.raises(chainrule.errors.DimensionError):
         F.softmax(chainrule.zeros(2, 3), 2)
+
+
+@pytest.mark.parametrize(("dtype", "large"), [(np.float16, 6e4), (np.float32, 3e38)])
+def test_hardswish_of_a_large_number_is_that_number(dtype, large):
+    x = chainrule.from_numpy(np.array([large], dtype))
+    assert F.hardswish(x).tolist() == x.tolist()

@@ -325,8 +325,8 @@ class Hardswish(Activation):
     samples = unary_samples(low=-5, high=5, avoid=(-3.0, 3.0))
 
     def reference(self, x: Array) -> Array:
-        """x times the ramp from -3 to 3."""
-        return x * np.minimum(np.maximum(x + 3, 0), 6) / 6
+        """x times the ramp from -3 to 3, whose height is 1: 6 x could overflow."""
+        return x * (np.minimum(np.maximum(x + 3, 0), 6) / 6)
 
     def body(self, x: Tensor) -> Tensor:
         """x times the three pieces."""
