@@ -13,6 +13,7 @@ random number generators. The rooms above (`nn`, `optim`, `data`, ...) are loade
 first named, so that importing this package costs little more than importing NumPy.
 """
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ from chainrule.ops.sampling import *
 from chainrule.ops.scan import *
 from chainrule.ops.sequences import *
 from chainrule.ops.special import *
+from chainrule.ops.splitting import *
 from chainrule.ops.triangles import *
 from chainrule.ops.trigonometry import *
 from chainrule.ops.variance import *
@@ -154,6 +156,7 @@ FUNCTIONAL_METHODS = ("log_softmax", "relu", "relu_", "softmax")
 """Those that are methods of a tensor too."""
 
 
+@cache
 def _functional(name: str) -> Any:
     return getattr(import_module("chainrule.nn.functional"), name)
 

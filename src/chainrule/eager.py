@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
+from types import FunctionType
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from chainrule.autograd.tape import Tape
-from chainrule.core.base import TensorBase, ViewOf
+from chainrule.core.base import TUPLE, TensorBase
 from chainrule.core.coarse import CoarseOp
-from chainrule.core.interpret import Base, Run, Stack, enter, install, leave
+from chainrule.core.interpret import Base, Run, Stack, enter, install, leave, pull_back
 from chainrule.core.location import user_location
 from chainrule.core.memory import keep_freed_memory
 from chainrule.core.op import Array, Op
-from chainrule.core.types import type_of
+from chainrule.core.types import Signature, type_of
 from chainrule.errors import ChainruleError, DTypeError, OpError, ShapeError
+from chainrule.recorded import link, record
 from chainrule.tensor import Tensor
 
-__all__ = ["Eager"]
+__all__ = ["Eager", "forget"]
 
 
 class _Quiet(threading.local):
@@ -45,10 +47,25 @@ _FAILURES = (ValueError, TypeError, IndexError, OverflowError, MemoryError)
 _plain: set[type[Op]] = set()
 """The ops met so far that are no coarse op, and have one output in memory of its own: most."""
 
+_coarse: set[type[Op]] = set()
+"""The coarse ops met so far."""
 
-def _quiet_call(quiet: bool, reference: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
-    values = map(value_of, inputs)
-    return reference(*values) if quiet else _quiet.run(reference, *values)
+ONCE, NEVER = 0, 1
+_routines: dict[Any, Any] = {}
+"""Recordings by what they are recordings of and the types it was met with. The first time is ONCE,
+for most of what a script does it does no second time; what can't be recorded is NEVER."""
+
+
+_stand_ins: dict[type[Op], Any] = {}
+"""What stands for an op in the key of its derivative: the class of one without fields, nothing for
+one that is not pure; the op itself for the rest, which are not in here."""
+
+
+def _note_stand_in(op: Op) -> None:
+    if not op.pure:
+        _stand_ins[type(op)] = None
+    elif not op.has_fields:
+        _stand_ins[type(op)] = type(op)
 
 
 class Eager(Base):
@@ -59,10 +76,11 @@ class Eager(Base):
     def over(self, below: Stack) -> Run:
         """Run the reference (of a coarse op: its body) and wrap what it gives."""
         around, array, quiet = Tensor.around, np.ndarray, self.quiet  # looked up once, used a lot
+        body = self._body
 
-        def run(op: Op, inputs: tuple[Any, ...]) -> Any:
+        def run(op: Any, inputs: tuple[Any, ...]) -> Any:
             if type(op) not in _plain:
-                return general(op, inputs)
+                return body(op, inputs) if type(op) in _coarse else general(op, inputs)
             try:
                 if quiet:
                     result = op.reference(*map(value_of, inputs))
@@ -73,26 +91,85 @@ class Eager(Base):
             return around(result if type(result) is array else np.asarray(result))
 
         def general(op: Op, inputs: tuple[Any, ...]) -> Any:
-            reference: Any = None
             if isinstance(op, CoarseOp):
-                _check_types(op, inputs)
-                reference = getattr(op, "in_numpy", None)
-                if reference is None:
-                    return self.together(_run_body, op, inputs)
-            elif op.outputs == 1 and not op.aliases:
+                _coarse.add(type(op))
+                return body(op, inputs)
+            if op.outputs == 1 and not op.aliases:
                 _plain.add(type(op))
             try:
-                result = _quiet_call(quiet, reference or op.reference, inputs)
+                values = map(value_of, inputs)
+                result = op.reference(*values) if quiet else _quiet.run(op.reference, *values)
             except _FAILURES as error:
                 raise _explain(op, inputs, error) from None
             if op.outputs > 1:
                 return tuple([_wrap(each) for each in result])
             y = _wrap(result)
-            if op.aliases:
-                _link(op, inputs[0], y)
-            return y
+            return link((op,), inputs[0], y) if op.aliases else y
 
         return run
+
+    def _body(self, op: CoarseOp, inputs: tuple[Any, ...]) -> Any:
+        """A coarse op is its body in fine ops."""
+        listed: list[Any] = [op]
+        for x in inputs:
+            value = x.value
+            listed += value.shape, value.dtype
+        key = tuple(listed)
+        routine = _routines.get(key)
+        if type(routine) is not FunctionType:
+            op.type_rule(*[type_of(x.value) for x in inputs])
+            routine = _meet(key, op.name, _run_body, (op, inputs), views=False)
+        if type(routine) is not FunctionType:
+            return self.together(_run_body, op, inputs)
+        try:
+            return routine(op, inputs) if self.quiet else _quiet.run(routine, op, inputs)
+        except _FAILURES as error:
+            raise _explain(op, inputs, error) from None
+
+    def derive(
+        self,
+        op: Op,
+        y_bar: Any,
+        y: Any,
+        inputs: Sequence[Any],
+        types: tuple[Signature, ...],
+        needs: tuple[bool, ...],
+    ) -> tuple[Any, ...]:
+        """The op's derivative, as a recording where it was met with these types before."""
+        stands_for = _stand_ins.get(type(op), op)
+        first = y_bar[0] if type(y_bar) is TUPLE else y_bar
+        if stands_for is None or first is None:
+            return pull_back(op, y_bar, y, inputs, types, needs)
+        key = stands_for, needs, types, first.value.dtype
+        routine = _routines.get(key)
+        if type(routine) is not FunctionType:
+            _note_stand_in(op)
+            args = op, y_bar, y, inputs, types, needs
+            routine = _meet(key, f"{op.name}_vjp", pull_back, args) if op.pure else NEVER
+            if type(routine) is not FunctionType:
+                return self.together(pull_back, *args)
+        try:
+            if self.quiet:
+                return routine(op, y_bar, y, inputs, types, needs)
+            return _quiet.run(routine, op, y_bar, y, inputs, types, needs)
+        except _FAILURES as error:
+            raise _explain(op, (), error) from None
+
+    def update(
+        self, key: Any, rule: Callable[..., Any], args: Sequence[Any], targets: Sequence[Any]
+    ) -> None:
+        """An optimizer's rule, as a recording that writes the targets in place."""
+        routine = _routines.get(key)
+        if type(routine) is not FunctionType:
+            routine = _meet(key, "rule", rule, args, targets)
+        if type(routine) is not FunctionType:
+            super().update(key, rule, args, targets)
+            return
+        try:
+            routine(*args)
+        except _FAILURES:
+            _refuse_read_only(targets)
+            raise
 
     def together(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function of many ops with NumPy's warnings turned off once for all of them."""
@@ -117,12 +194,7 @@ class Eager(Base):
                 f"a {type_of(new)} result can't be written into a {type_of(value)} tensor",
                 "use the out-of-place form, or convert with .to(dtype)",
             )
-        if not value.flags.writeable:
-            _refuse(
-                OpError,
-                "this memory can't be written to (an expanded or read-only array)",
-                ".clone() it first",
-            )
+        _refuse_read_only((target,))
         try:
             np.copyto(value, new, casting="unsafe")
         except ValueError:
@@ -142,19 +214,43 @@ def _refuse(error: type[OpError], problem: str, cure: str) -> NoReturn:
     raise error(f"in-place: {problem}", cure=cure, location=str(user_location() or ""))
 
 
+def _refuse_read_only(targets: Sequence[TensorBase]) -> None:
+    if not all(target.value.flags.writeable for target in targets):
+        _refuse(
+            OpError,
+            "this memory can't be written to (an expanded or read-only array)",
+            ".clone() it first",
+        )
+
+
 def _wrap(result: Any) -> Tensor:
     return Tensor.around(result if type(result) is np.ndarray else np.asarray(result))
 
 
-def _link(op: Op, x: Any, y: Any) -> None:
-    """Note that y is a view of x, if it is: reshape, for one, copies where it has to."""
-    root = x.value if x.value.base is None else x.value.base
-    if y.value.base is not root and not np.may_share_memory(y.value, x.value):
-        return  # (an array over foreign memory, and a strided trick, have other bases)
-    if x.view_of is None:
-        y.view_of = ViewOf(x, (op,), x.version)
-    else:
-        y.view_of = ViewOf(x.view_of.base, (*x.view_of.ops, op), x.version)
+def forget() -> None:
+    """Forget all recordings: for whoever exchanges a method of an op while the program runs."""
+    _routines.clear()
+    _stand_ins.clear()
+
+
+def _meet(
+    key: Any,
+    name: str,
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    targets: Sequence[Any] = (),
+    *,
+    views: bool = True,
+) -> Any:
+    """The recording, made when this key is met for the second time."""
+    found = _routines.get(key)
+    if found == ONCE:
+        _routines[key] = record(name, function, args, targets, views=views) or NEVER
+    elif found is None:
+        if len(_routines) >= 10_000:  # sizes that never come back
+            _routines.clear()
+        _routines[key] = ONCE
+    return _routines[key]
 
 
 class _Inside(Eager):
@@ -178,25 +274,11 @@ def _with_stack(stack: Stack, function: Callable[..., Any], *args: Any, **kwargs
         leave(token)
 
 
-def _run_body(op: CoarseOp, inputs: tuple[Any, ...]) -> Any:
-    """A coarse op is its body in fine ops, run on tensors that nobody else knows."""
+def _run_body(op: CoarseOp, inputs: Sequence[Any]) -> Any:
+    """The body on tensors that nobody else knows: the output, or it and the residuals."""
     y, residuals = op.forward(*[Tensor.around(x.value) for x in inputs])
     y.view_of = None
     return (y, *residuals) if op.outputs > 1 else y
-
-
-_checked: set[Any] = set()
-
-
-def _check_types(op: CoarseOp, inputs: tuple[Any, ...]) -> None:
-    """Apply the type rule, once for each op and types: a training step repeats itself."""
-    key = (op, *[(x.value.shape, x.value.dtype) for x in inputs])
-    if key in _checked:
-        return
-    op.type_rule(*[type_of(x.value) for x in inputs])
-    if len(_checked) >= 10_000:  # sizes that never come back
-        _checked.clear()
-    _checked.add(key)
 
 
 MEMORY = "work on parts of it (smaller batches, .split), or in a smaller dtype"

@@ -112,6 +112,12 @@ class Tensor(TensorMethods):
 
         Raises:
             AutogradError: it requires gradients.
+
+        >>> import chainrule
+        >>> x = chainrule.zeros(2)
+        >>> x.numpy()[0] = 5
+        >>> x
+        tensor([5., 0.])
         """
         if self.tracked and not force:
             _fail(
@@ -122,7 +128,15 @@ class Tensor(TensorMethods):
         return read(self)
 
     def item(self) -> Any:
-        """Its one element as a Python number."""
+        """Its one element as a Python number.
+
+        Raises:
+            ShapeError: there is not exactly one element.
+
+        >>> import chainrule
+        >>> chainrule.tensor([[1.5]]).item()
+        1.5
+        """
         if self.numel() != 1:
             _fail(
                 ShapeError,
@@ -132,7 +146,12 @@ class Tensor(TensorMethods):
         return read(self).item()
 
     def tolist(self) -> Any:
-        """Nested lists of Python numbers; a number for a zero-dimensional tensor."""
+        """Nested lists of Python numbers; a number for a zero-dimensional tensor.
+
+        >>> import chainrule
+        >>> chainrule.tensor([[1, 2], [3, 4]]).tolist(), chainrule.tensor(5).tolist()
+        ([[1, 2], [3, 4]], 5)
+        """
         return read(self).tolist()
 
     def __bool__(self) -> bool:
@@ -254,7 +273,13 @@ class Tensor(TensorMethods):
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Ask for gradients, or no longer."""
+        """Ask for gradients (of floats only), or no longer (of leaves only).
+
+        >>> import chainrule
+        >>> x = chainrule.tensor([1.0]).requires_grad_()
+        >>> (x * x).requires_grad
+        True
+        """
         if requires_grad and self.value.dtype.kind != "f":
             _fail(
                 DTypeError,
@@ -272,7 +297,10 @@ class Tensor(TensorMethods):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that backward passes have added up; None before the first."""
+        """The gradient that backward passes have added up; None before the first.
+
+        Assigning another shape or dtype is a `ShapeError`.
+        """
         return self.gradient
 
     @grad.setter
@@ -306,17 +334,42 @@ class Tensor(TensorMethods):
         create_graph: bool = False,
         inputs: Any = None,
     ) -> None:
-        """Add d(self)/d(leaf) to the `.grad` of every leaf it depends on."""
+        """Add d(self)/d(leaf) to the `.grad` of every leaf it depends on.
+
+        Args:
+            gradient: what to start from, of its shape; a scalar starts from 1.
+            retain_graph: keep what the ops saved, for another pass; `create_graph` unless given.
+            create_graph: record the pass itself, for derivatives of derivatives.
+            inputs: the tensors whose `.grad` to add to; None for all leaves.
+
+        Raises:
+            AutogradError: it is no scalar and has no `gradient`, nothing in it requires gradients,
+                or what the ops saved is gone.
+
+        >>> import chainrule
+        >>> x = chainrule.tensor([1.0, 2.0], requires_grad=True)
+        >>> (x**3).backward(chainrule.tensor([1.0, 10.0]))
+        >>> x.grad
+        tensor([  3., 120.])
+        """
         run_backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach(self) -> Tensor:
-        """The same memory, cut off from the tape."""
+        """The same memory, cut off from the tape.
+
+        What is written to it is seen by both.
+
+        >>> import chainrule
+        >>> x = chainrule.tensor([1.0], requires_grad=True)
+        >>> (x * 2).detach().requires_grad
+        False
+        """
         y = Tensor.around(self.value)
         y.counter = self.version_counter()
         return y
 
     def detach_(self) -> Tensor:
-        """Cut it off from the tape: a leaf from now on."""
+        """Cut it off from the tape: a leaf from now on. A view can't be: `AutogradError`."""
         if self.view_of is not None:
             _fail(AutogradError, "detach_: a view can't be detached in place", "use .detach()")
         self.node, self.output_index, self.tracked = None, 0, False
@@ -330,14 +383,15 @@ class Tensor(TensorMethods):
     def retains_grad(self) -> bool:
         """Whether it keeps its gradient although it is no leaf."""
         node = self.grad_fn
-        return node is not None and self.output_index in (node.retained or {})
+        watchers = node.watchers if node is not None else None
+        return watchers is not None and self.output_index in watchers.retained
 
     # -- operators ----------------------------------------------------------------------------
 
-    __add__ = __radd__ = ops.arithmetic.add
-    __sub__ = ops.arithmetic.sub
+    __add__ = __radd__ = ops.arithmetic.plus
+    __sub__ = ops.arithmetic.minus
     __rsub__ = ops.arithmetic.rsub
-    __mul__ = __rmul__ = ops.arithmetic.mul
+    __mul__ = __rmul__ = ops.arithmetic.times
     __truediv__ = ops.arithmetic.div
     __floordiv__ = ops.division.floor_divide
     __mod__ = ops.division.remainder
@@ -389,7 +443,13 @@ class Tensor(TensorMethods):
         return ops.bitwise.bitwise_right_shift(other, self)
 
     def where(self, condition: Tensor, other: Tensor | float) -> Tensor:
-        """Its own elements where the condition holds, else `other`'s."""
+        """Its own elements where the condition holds, else `other`'s.
+
+        >>> import chainrule
+        >>> x = chainrule.tensor([1, -2])
+        >>> x.where(x > 0, 0)
+        tensor([1, 0])
+        """
         return ops.compare.where(condition, self, other)
 
 

@@ -52,10 +52,10 @@ def test_loaded_state_is_a_copy_written_into_what_was_there() -> None:
     source, target = optim.Adam([x], lr=0.5), optim.Adam([y])
     train([x], source, range(2))
     train([y], target, range(1))
-    before, rate = target.state[y]["exp_avg"], target.param_groups[0].number("lr")
+    before, rate = target.state[y]["exp_avg"], target.param_groups[0].numbers["lr"]
     target.load_state_dict(source.state_dict())
     assert target.state[y]["exp_avg"] is before
-    assert target.param_groups[0].number("lr") is rate
+    assert target.param_groups[0].numbers["lr"] is rate
     assert rate.item() == 0.5
     saved = before.clone()
     train([x], source, range(2, 3))
@@ -67,9 +67,9 @@ def test_the_rate_is_a_value_in_the_state() -> None:
     optimizer = optim.SGD([x], lr=chainrule.tensor(0.5))
     group = optimizer.param_groups[0]
     assert group["lr"] == 0.5
-    rate = group.number("lr")
+    rate = group.numbers["lr"]
     group["lr"] = 0.25
-    assert group.number("lr") is rate
+    assert group.numbers["lr"] is rate
     x.grad = chainrule.ones(1)
     optimizer.step()
     assert x.item() == -0.25

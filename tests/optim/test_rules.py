@@ -110,6 +110,16 @@ def test_adagrad() -> None:
     assert places == pytest.approx([first, second])
 
 
+def test_weight_decay_is_part_of_the_gradient_before_its_square() -> None:
+    first = START - LR * (G1 + DECAY * START) / (sqrt(0.01 * (G1 + DECAY * START) ** 2) + 1e-8)
+    assert two_steps(optim.RMSprop, weight_decay=DECAY)[0] == pytest.approx(first)
+    places = two_steps(optim.Adagrad, weight_decay=DECAY)
+    g1 = G1 + DECAY * START
+    g2 = G2 + DECAY * places[0]
+    assert places[0] == pytest.approx(START - LR)
+    assert places[1] == pytest.approx(places[0] - LR * g2 / sqrt(g1**2 + g2**2))
+
+
 def test_lion_steps_by_the_sign_and_decays_apart_from_it() -> None:
     first = START * (1 - LR * DECAY) - LR  # c = 0.1 · 0.5 > 0
     m = 0.01 * G1

@@ -20,6 +20,12 @@ class Anomaly(Interpreter):
 
     Attributes:
         check_nan: whether to look; the lines alone are noted otherwise.
+
+    >>> import chainrule
+    >>> from chainrule.core.interpret import current_stack
+    >>> with chainrule.autograd.detect_anomaly():
+    ...     current_stack().has(Anomaly)
+    True
     """
 
     def __init__(self, check_nan: bool) -> None:

@@ -81,6 +81,17 @@ def checkpoint_sequential(
     """Run a chain of functions (or a Sequential) in `segments` pieces, each a `checkpoint`.
 
     The last piece is not checkpointed, as in PyTorch: its backward comes first anyway.
+
+    Raises:
+        ConfigError: there are more segments than functions, or none.
+
+    >>> import chainrule
+    >>> from chainrule.autograd.checkpoint import checkpoint_sequential
+    >>> x = chainrule.tensor(2.0, requires_grad=True)
+    >>> chain = [lambda x: x * x, lambda x: x.log(), lambda x: 3 * x]
+    >>> checkpoint_sequential(chain, 2, x).backward()
+    >>> x.grad
+    tensor(3.)
     """
     chain = list(functions.children() if hasattr(functions, "children") else functions)
     if not 1 <= segments <= max(len(chain), 1):
@@ -204,8 +215,9 @@ class _Forget(Interpreter):
             node = _node_of(op, outputs)
             if node is not None:
                 piece.nodes.append(weakref.ref(node))
-                node.saved = node.saved_outputs = None
-                node.recompute = piece.run_again
+                if node.keeps:
+                    node.saved = node.saved_outputs = None
+                    node.recompute = piece.run_again
             return outputs
 
         return run

@@ -38,7 +38,14 @@ _innermost: ContextVar[tuple[int, ...]] = ContextVar("chainrule_dual_levels", de
 
 
 class UnpackedDualTensor(NamedTuple):
-    """A dual tensor taken apart; its tangent is None where nothing moves it."""
+    """A dual tensor taken apart; its tangent is None where nothing moves it.
+
+    >>> import chainrule
+    >>> from chainrule.autograd import forward_ad
+    >>> with forward_ad.dual_level():
+    ...     forward_ad.unpack_dual(chainrule.tensor(3.0))
+    UnpackedDualTensor(primal=tensor(3.), tangent=None)
+    """
 
     primal: Tensor
     tangent: Tensor | None
@@ -49,6 +56,12 @@ class ForwardMode(Interpreter):
 
     Attributes:
         level: whose tangents it pushes.
+
+    >>> import chainrule
+    >>> from chainrule.autograd import forward_ad
+    >>> with forward_ad.dual_level():
+    ...     current_stack().has(ForwardMode)
+    True
     """
 
     def __init__(self, level: int) -> None:
@@ -146,6 +159,19 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
         tensor: the value, a float tensor.
         tangent: of the same shape and dtype.
         level: of those open, the innermost unless given.
+
+    Raises:
+        ShapeError: the tangent has another shape.
+        DTypeError: it has another dtype, or that is no float.
+        AutogradError: no such level is open.
+
+    >>> import chainrule
+    >>> from chainrule.autograd import forward_ad
+    >>> with forward_ad.dual_level():
+    ...     x = forward_ad.make_dual(chainrule.tensor([2.0, 3.0]), chainrule.tensor([1.0, 0.0]))
+    ...     y, y_dot = forward_ad.unpack_dual(x.prod())
+    >>> y_dot
+    tensor(3.)
     """
     number = _level(level, "make_dual")
     if tangent.shape != tensor.shape:
@@ -166,7 +192,18 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
-    """The tensor without its tangent of this level, and that tangent (None: it is zero)."""
+    """The tensor without its tangent of this level, and that tangent (None: it is zero).
+
+    Raises:
+        AutogradError: no such level is open.
+
+    >>> import chainrule
+    >>> from chainrule.autograd import forward_ad
+    >>> with forward_ad.dual_level():
+    ...     x = forward_ad.make_dual(chainrule.tensor(0.0), chainrule.tensor(2.0))
+    ...     forward_ad.unpack_dual(x.exp()).tangent, forward_ad.unpack_dual(x.detach()).tangent
+    (tensor(2.), None)
+    """
     number = _level(level, "unpack_dual")
     tangents = tensor.tangents or {}
     if number not in tangents:

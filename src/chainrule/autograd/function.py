@@ -125,9 +125,10 @@ class FunctionNode(Node):
     """The node of a custom function: its derivative is `backward`, what it saved is in `ctx`."""
 
     def __init__(self, op: _Custom, inputs: tuple[Any, ...], outputs: Any) -> None:
-        super().__init__(op, inputs, outputs)
+        super().__init__(op, inputs, outputs, tuple([x.tracked for x in inputs]))
         self.ctx = op.ctx
         self.saved_outputs = None
+        self.keeps = True
         self.location = user_location()
         self.differentiable: list[bool] = []
 
@@ -148,10 +149,6 @@ class FunctionNode(Node):
         """Forget the saved tensors."""
         if self.ctx.saved:
             self.ctx.saved = None
-
-    def unpack(self) -> tuple[Any, list[Any]]:
-        """The inputs' types; `backward` asks ctx for the rest."""
-        return None, self.saved
 
 
 class Function:
@@ -329,6 +326,27 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
 
     A second derivative then raises an `AutogradError`, also where it would go through what was
     saved only (PyTorch's is silently zero there).
+
+    >>> import chainrule
+    >>> from chainrule.autograd.function import Function, once_differentiable
+    >>> class Square(Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...
+    ...     @staticmethod
+    ...     @once_differentiable
+    ...     def backward(ctx, y_bar):
+    ...         return 2 * ctx.saved_tensors[0] * y_bar
+    >>> x = chainrule.tensor(3.0, requires_grad=True)
+    >>> (slope,) = chainrule.autograd.grad(Square.apply(x), x, create_graph=True)
+    >>> slope.detach()
+    tensor(6.)
+    >>> slope.backward()
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.AutogradError: Square.backward is marked once_differentiable, and ...
     """
 
     @functools.wraps(fn)

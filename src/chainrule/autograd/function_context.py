@@ -14,7 +14,14 @@ __all__ = ["FunctionCtx", "fail"]
 
 
 def fail(problem: str, cure: str) -> NoReturn:
-    """Raise an `AutogradError` with the user's line."""
+    """Raise an `AutogradError` with the user's line.
+
+    >>> fail("x is freed", "keep it")
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.AutogradError: x is freed
+    ...
+    """
     raise AutogradError(problem, cure=cure, location=str(user_location() or ""))
 
 
@@ -23,6 +30,21 @@ class FunctionCtx:
 
     Attributes:
         needs_input_grad: for each argument of `apply`, whether a gradient is wanted.
+
+    >>> import chainrule
+    >>> class Scaled(chainrule.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x, factor):
+    ...         ctx.factor = factor
+    ...         return x * factor
+    ...
+    ...     @staticmethod
+    ...     def backward(ctx, y_bar):
+    ...         return y_bar * ctx.factor, None
+    >>> x = chainrule.tensor(2.0, requires_grad=True)
+    >>> Scaled.apply(x, 3.0).backward()
+    >>> x.grad
+    tensor(3.)
     """
 
     needs_input_grad: tuple[bool, ...] = ()
@@ -55,11 +77,45 @@ class FunctionCtx:
         self.saved_for_forward = tensors
 
     def mark_non_differentiable(self, *outputs: Any) -> None:
-        """Say that these outputs have no gradient (they are indices, counts, masks)."""
+        """Say that these outputs have no gradient (they are indices, counts, masks).
+
+        >>> import chainrule
+        >>> class Doubled(chainrule.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         whole = x.floor()
+        ...         ctx.mark_non_differentiable(whole)
+        ...         return 2 * x, whole
+        ...
+        ...     @staticmethod
+        ...     def backward(ctx, y_bar, _):
+        ...         return 2 * y_bar
+        >>> y, whole = Doubled.apply(chainrule.ones(2, requires_grad=True))
+        >>> y.requires_grad, whole.requires_grad
+        (True, False)
+        """
         self.non_differentiable = {id(y) for y in outputs}
 
     def mark_dirty(self, *inputs: Any) -> None:
-        """Say that these inputs were changed in place, and are returned."""
+        """Say that these inputs were changed in place, and are returned.
+
+        >>> import chainrule
+        >>> class Doubled(chainrule.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         ctx.mark_dirty(x)
+        ...         return x.mul_(2)
+        ...
+        ...     @staticmethod
+        ...     def backward(ctx, y_bar):
+        ...         return 2 * y_bar
+        >>> x = chainrule.ones(2, requires_grad=True)
+        >>> y = x * 3
+        >>> _ = Doubled.apply(y)
+        >>> y.sum().backward()
+        >>> x.grad
+        tensor([6., 6.])
+        """
         self.dirty_tensors = inputs
 
     def set_materialize_grads(self, value: bool) -> None:

@@ -153,7 +153,18 @@ def vhp(
     create_graph: bool = False,
     strict: bool = False,
 ) -> tuple[Any, Any]:
-    """The output and vᵀ H of a function with one scalar output: two backward passes."""
+    """The output and vᵀ H of a function with one scalar output: two backward passes.
+
+    Raises:
+        ShapeError: v has other shapes than the inputs.
+        AutogradError: the output is not one number, or (`strict`) depends on no input.
+
+    >>> import chainrule
+    >>> from chainrule.autograd.functional import vhp
+    >>> x, v = chainrule.tensor([1.0, 2.0]), chainrule.tensor([1.0, 1.0])
+    >>> vhp(lambda x: (x * x * x).sum(), x, v)
+    (tensor(9.), tensor([ 6., 12.]))
+    """
     with enable_grad():
         xs, ys, plain = _run("vhp", func, inputs, create_graph)
         v_bar = _direction("vhp", v, xs, "inputs")

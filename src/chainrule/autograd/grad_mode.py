@@ -32,7 +32,18 @@ GENERATOR, COROUTINE = 0x20, 0x80  # flags of a code object; `inspect` has them,
 
 
 class StackMode:
-    """Interprets with another stack inside a `with` block, or inside a decorated function."""
+    """Interprets with another stack inside a `with` block, or inside a decorated function.
+
+    >>> import chainrule
+    >>> class untaped(StackMode):
+    ...     def stack(self, current):
+    ...         return current.without(Tape)
+    >>> with untaped():
+    ...     chainrule.is_grad_enabled()
+    False
+    >>> untaped()(chainrule.is_grad_enabled)()
+    False
+    """
 
     def __init__(self) -> None:
         self._before: list[Stack] = []
@@ -138,7 +149,15 @@ class no_grad(_PlainMode):
 
 
 class enable_grad(_PlainMode):
-    """Record again inside a `no_grad` block."""
+    """Record again inside a `no_grad` block.
+
+    >>> import chainrule
+    >>> x = chainrule.ones(2, requires_grad=True)
+    >>> with chainrule.no_grad(), chainrule.enable_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    True
+    """
 
     def stack(self, current: Stack) -> Stack:
         """With the tape."""
@@ -205,6 +224,17 @@ class inference_mode(StackMode):
 
     Args:
         mode: False makes it do nothing.
+
+    >>> import chainrule
+    >>> with chainrule.inference_mode():
+    ...     y = chainrule.ones(2, requires_grad=True) * 2
+    >>> y.requires_grad
+    False
+    >>> y * chainrule.ones(2, requires_grad=True)
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.AutogradError: mul: an inference tensor can't be saved for backward
+    ...
     """
 
     def __new__(cls, mode: Any = True) -> Any:
@@ -220,10 +250,24 @@ class inference_mode(StackMode):
 
 
 def is_grad_enabled() -> bool:
-    """Whether the tape is recording here and now."""
+    """Whether the tape is recording here and now.
+
+    >>> import chainrule
+    >>> with chainrule.no_grad():
+    ...     print(chainrule.is_grad_enabled())
+    False
+    >>> chainrule.is_grad_enabled()
+    True
+    """
     return current_stack().has(Tape)
 
 
 def is_inference_mode_enabled() -> bool:
-    """Whether `inference_mode` is in force here and now."""
+    """Whether `inference_mode` is in force here and now.
+
+    >>> import chainrule
+    >>> with chainrule.inference_mode():
+    ...     chainrule.is_inference_mode_enabled()
+    True
+    """
     return current_stack().has(_Inference)

@@ -101,6 +101,12 @@ def gradgradcheck(
 
     Raises:
         GradcheckError: the derivatives disagree.
+
+    >>> import chainrule
+    >>> from chainrule.autograd import gradgradcheck
+    >>> x = chainrule.ones(3, dtype=chainrule.float64, requires_grad=True)
+    >>> gradgradcheck(lambda x: (x * x).exp(), x)
+    True
     """
     xs = _inputs(inputs)
     with no_grad():

@@ -37,7 +37,14 @@ __all__ = [
 
 
 class Hooks(dict[int, Callable[..., Any]]):
-    """Hooks in the order of their registration. (A plain dict can't be referred to weakly.)"""
+    """Hooks in the order of their registration. (A plain dict can't be referred to weakly.)
+
+    >>> import chainrule
+    >>> x = chainrule.tensor(3.0, requires_grad=True)
+    >>> handle = x.register_hook(print)
+    >>> len(x.hooks)
+    1
+    """
 
     __slots__ = ("__weakref__",)
 
@@ -46,7 +53,16 @@ _ids = count()
 
 
 class RemovableHandle:
-    """What registering a hook returns; `remove()`, or leaving its `with` block, takes it out."""
+    """What registering a hook returns; `remove()`, or leaving its `with` block, takes it out.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor(3.0, requires_grad=True)
+    >>> with x.register_hook(lambda grad: grad * 2):
+    ...     (x * x).backward()
+    >>> (x * x).backward()
+    >>> x.grad
+    tensor(18.)
+    """
 
     def __init__(self, hooks: Hooks) -> None:
         self.id = next(_ids)
@@ -71,7 +87,14 @@ class RemovableHandle:
 
 
 def add_hook(hooks: Hooks, hook: Callable[..., Any]) -> RemovableHandle:
-    """Put a hook last, and give what removes it."""
+    """Put a hook last, and give what removes it.
+
+    >>> hooks = Hooks()
+    >>> handle = add_hook(hooks, print)
+    >>> handle.remove()
+    >>> hooks
+    {}
+    """
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     return handle
@@ -108,8 +131,7 @@ def register_hook(tensor: Any, hook: Callable[[Any], Any]) -> RemovableHandle:
         if tensor.hooks is None:
             tensor.hooks = Hooks()
         return add_hook(tensor.hooks, hook)
-    by_output: dict[int, Hooks] = node.output_hooks or {}
-    node.output_hooks, node.hooked = by_output, True
+    by_output: dict[int, Hooks] = node.watched().by_output
     return add_hook(by_output.setdefault(tensor.output_index, Hooks()), hook)
 
 
@@ -118,6 +140,12 @@ def register_post_accumulate_grad_hook(tensor: Any, hook: Callable[[Any], None])
 
     Raises:
         AutogradError: the tensor is no leaf, or does not require gradients.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([3.0, 4.0], requires_grad=True)
+    >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad.norm()))
+    >>> (x * x / 2).sum().backward()
+    tensor(5.)
     """
     _require_grad(tensor, "register_post_accumulate_grad_hook")
     if tensor.grad_fn is not None:
@@ -137,14 +165,19 @@ def retain_grad(tensor: Any) -> None:
 
     Raises:
         AutogradError: the tensor does not require gradients.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor(3.0, requires_grad=True)
+    >>> y = x * x
+    >>> y.retain_grad()
+    >>> (2 * y).backward()
+    >>> y.grad
+    tensor(2.)
     """
     _require_grad(tensor, "retain_grad")
     node = tensor.grad_fn
     if node is not None:
-        retained: dict[int, Any] = node.retained or {}
-        retained[tensor.output_index] = weakref.ref(tensor)
-        node.retained = retained
-        node.hooked = True
+        node.watched().retained[tensor.output_index] = weakref.ref(tensor)
 
 
 def run_tensor_hooks(hooks: Hooks, bar: Any) -> Any:
@@ -163,15 +196,13 @@ def run_tensor_hooks(hooks: Hooks, bar: Any) -> Any:
     return bar
 
 
-def run_output_hooks(node: Any, y_bar: Any) -> Any:
+def run_output_hooks(watchers: Any, y_bar: Any) -> Any:
     """Steps 1 and 2, for every output of a node: a gradient, or a list of them."""
     y_bars = list(as_tuple(y_bar))
-    output_hooks: dict[int, Hooks] = node.output_hooks or {}
-    for index, hooks in output_hooks.items():
+    for index, hooks in watchers.by_output.items():
         if y_bars[index] is not None:
             y_bars[index] = run_tensor_hooks(hooks, y_bars[index])
-    retained: dict[int, Callable[[], Any]] = node.retained or {}
-    for index, reference in retained.items():
+    for index, reference in watchers.retained.items():
         tensor, bar = reference(), y_bars[index]
         if tensor is not None and bar is not None:
             tensor.grad = bar.clone() if tensor.grad is None else tensor.grad + bar

@@ -146,16 +146,17 @@ def _rebase(target: Any, base: Any, source: Any, by: str) -> None:
     someone else, whose hooks are not ours, and a constant has none: these get a node of their own.
     """
     known = base.node
-    kept = known.retained.pop(base.output_index, None) if known and known.retained else None
+    watchers = known.watchers if known else None
+    kept = watchers.retained.pop(base.output_index, None) if watchers else None
     if target is base and source.node is not None and by != "copy_":
         base.node, base.output_index = source.node, source.output_index
     else:
         op = WriteView(target.view_of.ops if target is not base else ())
-        base.node, base.output_index = Node(op, (base, source), base), 0
+        needs = (base.tracked, source.tracked)
+        base.node, base.output_index = Node(op, (base, source), base, needs), 0
     base.tracked = True
     if kept is not None:  # its owner asked to keep the gradient: that of the new value, from now
-        base.node.retained = {**(base.node.retained or {}), base.output_index: kept}
-        base.node.hooked = True
+        base.node.watched().retained[base.output_index] = kept
 
 
 def _move_tangents(target: Any, base: Any, source: Any) -> None:

@@ -7,8 +7,9 @@ depends on, so a heap ordered by age visits each node once, after everyone who s
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Sequence
+from functools import partial
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,18 @@ from chainrule.autograd.inplace import put
 from chainrule.autograd.tape import Edge, Node, Tape, refresh_view, with_tape
 from chainrule.core.base import TensorBase, as_tuple
 from chainrule.core.coarse import CoarseOp
-from chainrule.core.interpret import copy, current_stack, enter, leave, lift, together
+from chainrule.core.interpret import Derive, copy, current_stack, enter, leave, lift
 from chainrule.core.location import user_location
 from chainrule.errors import AutogradError, ShapeError
 from chainrule.ops.promotion import cast
 
 __all__ = ["accumulate_grad", "backward", "grad"]
 
-Found = Callable[[Any, int, Any], None]
-"""Told of a cotangent that is complete: the node or leaf, which output, the cotangent."""
+AtLeaf = Callable[[Any, Any], None]
+"""Told of a leaf and of its gradient, once that is complete."""
+
+AtNode = Callable[[Any, int, Any], None]
+"""Told of a node, one of its outputs, and the cotangent of that, once it is complete."""
 
 
 def backward(
@@ -55,31 +59,40 @@ def backward(
     Raises:
         AutogradError: nothing was recorded, or what was saved is gone or was changed since.
     """
-    roots = _roots(tensors, grad_tensors)
+    edges, bars = _roots(tensors, grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     targets = None if inputs is None else _targets("backward", inputs)
-    shared: set[int] = set() if grad_tensors is None else {id(bar.value) for _, bar in roots}
-    wanted = None if targets is None else {(id(x.node or x), x.output_index): x for x in targets}
+    shared: set[int] = set() if grad_tensors is None else {id(bar.value) for bar in bars}
+    accumulate = partial(accumulate_grad, shared, create_graph)
+    if targets is None:
+        _walk(edges, bars, keep, create_graph, None, at_leaf=accumulate)
+        return
+    wanted = {(id(x.node or x), x.output_index): x for x in targets}
 
-    def accumulate(where: Any, index: int, bar: Any) -> None:
-        tensor = where if wanted is None else wanted.get((id(where), index))
-        if tensor is not None:
-            accumulate_grad(tensor, bar, shared, create_graph)
+    def at_node(node: Any, index: int, bar: Any) -> None:
+        if (id(node), index) in wanted:
+            accumulate(wanted[id(node), index], bar)
 
-    useful = None if targets is None else _only_towards(roots, targets)
-    at_node = None if wanted is None else accumulate
-    _walk(roots, keep, create_graph, useful, at_leaf=accumulate, at_node=at_node)
+    _walk(
+        edges,
+        bars,
+        keep,
+        create_graph,
+        _only_towards(edges, targets),
+        at_leaf=lambda leaf, bar: at_node(leaf, 0, bar),
+        at_node=at_node,
+    )
 
 
-def accumulate_grad(tensor: Any, bar: Any, shared: set[int], create_graph: bool = False) -> None:
+def accumulate_grad(shared: set[int], create_graph: bool, tensor: Any, bar: Any) -> None:
     """Add a cotangent to a tensor's `.grad`.
 
     Args:
-        tensor: a leaf, as a rule.
-        bar: what has arrived at it.
         shared: the ids of arrays that someone holds already; such memory is copied, since people
             change gradients in place.
         create_graph: keep the gradient differentiable.
+        tensor: a leaf, as a rule.
+        bar: what has arrived at it.
     """
     array = bar.value
     if array.shape != tensor.value.shape:
@@ -95,10 +108,11 @@ def accumulate_grad(tensor: Any, bar: Any, shared: set[int], create_graph: bool 
             put(known, known + bar, "backward")
     elif create_graph:
         tensor.gradient = bar
+    elif bar.view_of is not None or id(array) in shared:
+        tensor.gradient = copy(bar)
     else:
-        held = bar.view_of is not None or id(array) in shared
         shared.add(id(array))
-        tensor.gradient = copy(bar) if held else bar
+        tensor.gradient = bar
     if tensor.post_accumulate_hooks is not None:
         for hook in list(tensor.post_accumulate_hooks.values()):
             hook(tensor)
@@ -129,7 +143,7 @@ def grad(
         one gradient per input, after its hooks. (PyTorch leaves out the hooks of an input on the
         way to another.)
     """
-    roots = _roots(outputs, grad_outputs)
+    edges, bars = _roots(outputs, grad_outputs)
     targets = _targets("grad", inputs)
     keep = create_graph if retain_graph is None else retain_graph
     found: dict[tuple[int, int], Any] = {}
@@ -139,8 +153,15 @@ def grad(
         if (id(where), index) in captures:
             found[id(where), index] = bar
 
-    useful = _only_towards(roots, targets)
-    _walk(roots, keep, create_graph, useful, at_leaf=capture, at_node=capture)
+    _walk(
+        edges,
+        bars,
+        keep,
+        create_graph,
+        _only_towards(edges, targets),
+        at_leaf=lambda leaf, bar: capture(leaf, 0, bar),
+        at_node=capture,
+    )
     results: list[Any] = []
     for index, x in enumerate(targets):
         result = found.get((id(x.node or x), x.output_index))
@@ -175,11 +196,12 @@ def _targets(what: str, inputs: Any) -> tuple[Any, ...]:
     return targets
 
 
-def _roots(tensors: Any, grads: Any) -> list[tuple[Any, Any]]:
-    """Outputs with their cotangents, checked."""
-    if isinstance(tensors, TensorBase) and (grads is None or isinstance(grads, TensorBase)):
-        return [_root(tensors, grads)]
-    listed = (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
+def _roots(tensors: Any, grads: Any) -> tuple[list[Edge | None], list[Any]]:
+    """Where to begin: the edges to what made the outputs, and the outputs' cotangents."""
+    if isinstance(tensors, TensorBase) and grads is None:
+        bar = _root_bar(tensors, None)
+        return [(tensors.node or tensors, tensors.output_index)], [bar]
+    listed: tuple[Any, ...] = (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
     if grads is None or isinstance(grads, TensorBase):
         bars: tuple[Any, ...] = (grads,) * len(listed)
     else:
@@ -190,10 +212,12 @@ def _roots(tensors: Any, grads: Any) -> list[tuple[Any, Any]]:
             cure="give one cotangent per output",
             location=str(user_location() or ""),
         )
-    return [_root(y, y_bar) for y, y_bar in zip(listed, bars, strict=True)]
+    checked = [_root_bar(y, y_bar) for y, y_bar in zip(listed, bars, strict=True)]
+    return [(y.node or y, y.output_index) for y in listed], checked
 
 
-def _root(y: Any, y_bar: Any) -> tuple[Any, Any]:
+def _root_bar(y: Any, y_bar: Any) -> Any:
+    """The cotangent of an output: 1 unless given."""
     if y.view_of is not None:
         refresh_view(y)
     if not y.tracked:
@@ -210,21 +234,21 @@ def _root(y: Any, y_bar: Any) -> tuple[Any, Any]:
                 location=str(user_location() or ""),
             )
         one = np.array(1, y.value.dtype)  # a scalar's dimensions, if it has any, are all 1
-        return y, lift(one if not y.value.shape else one.reshape(y.value.shape))
+        return lift(one if not y.value.shape else one.reshape(y.value.shape))
     if y_bar.shape != y.shape:
         raise ShapeError(
             f"backward: the cotangent is {y_bar.type}, the output {y.type}",
             cure="a cotangent has the shape of what it belongs to",
             location=str(user_location() or ""),
         )
-    return y, y_bar if y_bar.value.dtype == y.value.dtype else cast(y_bar, y.dtype)
+    return y_bar if y_bar.value.dtype == y.value.dtype else cast(y_bar, y.dtype)
 
 
-def _only_towards(roots: list[tuple[Any, Any]], inputs: Sequence[Any]) -> set[int]:
+def _only_towards(roots: Sequence[Edge | None], inputs: Sequence[Any]) -> set[int]:
     """The ids of the nodes on a path from the roots to `inputs`."""
     targets = {id(x.node or x) for x in inputs}
     nodes: dict[int, Node] = {}
-    pending = [y.node for y, _ in roots if y.node is not None]
+    pending = [edge[0] for edge in roots if edge and isinstance(edge[0], Node)]
     while pending:
         node = pending.pop()
         if id(node) not in nodes:
@@ -238,18 +262,20 @@ def _only_towards(roots: list[tuple[Any, Any]], inputs: Sequence[Any]) -> set[in
 
 
 def _walk(
-    roots: list[tuple[Any, Any]],
+    edges: Sequence[Edge | None],
+    bars: Sequence[Any],
     retain_graph: bool,
     create_graph: bool,
     useful: set[int] | None,
     *,
-    at_leaf: Found,
-    at_node: Found | None = None,
+    at_leaf: AtLeaf,
+    at_node: AtNode | None = None,
 ) -> None:
     """Pull the roots' cotangents back, and report what arrives at leaves (and nodes).
 
     Args:
-        roots: outputs, each with its cotangent.
+        edges: where to begin: to what made the outputs.
+        bars: the outputs' cotangents.
         retain_graph: leave what the nodes saved where it is.
         create_graph: record while walking.
         useful: the ids of the only nodes and leaves to visit; None means all.
@@ -258,14 +284,13 @@ def _walk(
     """
     arrivals: dict[Any, Any] = {}  # by node or leaf: its cotangent, or a list of them by output
     heap: list[tuple[int, Node]] = []
-    leaves: list[Any] = []
     stack = current_stack()
     suspicious = len(stack.layers) > 1 and any(
         isinstance(each, Anomaly) and each.check_nan for each in stack.layers
     )
-    edges: Sequence[Edge | None] = [(y.node or y, y.output_index) for y, _ in roots]
-    bars: Sequence[Any] = [y_bar for _, y_bar in roots]
-    token = enter(with_tape(stack) if create_graph else stack.without(Tape))
+    stack = with_tape(stack) if create_graph else stack.without(Tape)
+    derive = stack.derive
+    token = enter(stack)
     try:
         while True:
             for edge, bar in zip(edges, bars, strict=True):
@@ -274,39 +299,51 @@ def _walk(
                 where, index = edge
                 if useful is not None and id(where) not in useful:
                     continue
-                known = arrivals.get(where)
-                if known is not None:
-                    arrivals[where] = _meet(known, index, bar)
-                elif isinstance(where, Node):
-                    heapq.heappush(heap, (-where.sequence, where))
-                    outputs = where.op.outputs
-                    arrivals[where] = bar if outputs == 1 else _meet([None] * outputs, index, bar)
-                else:
-                    leaves.append(where)
-                    arrivals[where] = bar
+                if where in arrivals:
+                    arrivals[where] = _meet(arrivals[where], index, bar)
+                    continue
+                if isinstance(where, Node):
+                    heappush(heap, (-where.sequence, where))
+                    if where.outputs > 1:
+                        bar = _meet([None] * where.outputs, index, bar)
+                arrivals[where] = bar
             if not heap:
                 break
-            node = heapq.heappop(heap)[1]
+            node = heappop(heap)[1]
             y_bar = arrivals.pop(node)
-            if node.hooked:
-                y_bar = run_output_hooks(node, y_bar)
-            if at_node is not None:
-                for index, each in enumerate(as_tuple(y_bar)):
-                    if each is not None:
-                        at_node(node, index, each)
-                if not _leads_on(node, useful):
+            if node.watchers is not None or at_node is not None:
+                y_bar = _show(node, y_bar, at_node)
+                if at_node is not None and not _leads_on(node, useful):
                     edges = bars = ()
                     continue
-            edges, bars = node.edges, _pull_back(node, y_bar, create_graph)
+            y, inputs = node.unpack() if node.keeps else (None, node.saved)
+            if node.outputs > 1:
+                bars = _pull_back(node, tuple(y_bar), y, inputs, derive, create_graph)
+            else:
+                bars = derive(node.op, y_bar, y, inputs, node.types, node.needs)
+            if node.watchers is not None:
+                bars = run_post_hooks(node.watchers.after, bars, y_bar)
             if suspicious:
                 check_for_nan(node, bars)
-            if not retain_graph:
+            if node.keeps and not retain_graph:
                 node.free()
-        for leaf in leaves:
-            bar = arrivals[leaf]
-            at_leaf(leaf, 0, run_tensor_hooks(leaf.hooks, bar) if leaf.hooks else bar)
+            edges = node.edges
+        for leaf, bar in arrivals.items():
+            at_leaf(leaf, run_tensor_hooks(leaf.hooks, bar) if leaf.hooks else bar)
     finally:
         leave(token)
+
+
+def _show(node: Node, y_bar: Any, at_node: AtNode | None) -> Any:
+    """A node's cotangent, after everyone who wants to has seen, and perhaps replaced, it."""
+    watchers = node.watchers
+    if watchers is not None:
+        y_bar = run_output_hooks(watchers, y_bar)
+    if at_node is not None:
+        for index, each in enumerate(as_tuple(y_bar)):
+            if each is not None:
+                at_node(node, index, each)
+    return y_bar if watchers is None else run_pre_hooks(watchers.before, y_bar)
 
 
 def _meet(known: Any, index: int, bar: Any) -> Any:
@@ -322,21 +359,14 @@ def _leads_on(node: Node, useful: set[int] | None) -> bool:
     return useful is None or any(edge and id(edge[0]) in useful for edge in node.edges)
 
 
-def _pull_back(node: Node, y_bar: Any, create_graph: bool) -> Any:
-    """The cotangents of a node's inputs from those of its outputs."""
-    if node.pre_hooks:
-        y_bar = run_pre_hooks(node.pre_hooks, y_bar)
-    y, inputs = node.unpack()
+def _pull_back(
+    node: Node, y_bar: tuple[Any, ...], y: Any, inputs: Any, derive: Derive, create_graph: bool
+) -> Any:
+    """The cotangents of a node's inputs from those of its several outputs."""
     op = node.op
-    if op.outputs == 1:
-        if isinstance(op, CoarseOp):
-            x_bars = together(op.vjp, y_bar, y, *inputs, needs=node.needs)
-        else:
-            x_bars = op.vjp(y_bar, y, *inputs, needs=node.needs)
-    elif isinstance(op, CoarseOp) and y_bar[0] is None:
-        x_bars = (None,) * len(node.edges)  # only residuals were used, and these have no derivative
-    else:
-        if isinstance(op, CoarseOp) and create_graph and not op.constant_residuals:
+    if isinstance(op, CoarseOp):
+        if y_bar[0] is None:  # only residuals were used, and these have no derivative
+            return (None,) * len(node.edges)
+        if create_graph and not op.constant_residuals:
             y = (y[0], *op.forward(*inputs)[1])  # so that the residuals have derivatives too
-        x_bars = together(op.vjp, tuple(y_bar), y, *inputs, needs=node.needs)
-    return run_post_hooks(node.post_hooks, x_bars, y_bar) if node.post_hooks else x_bars
+    return derive(op, y_bar, y, inputs, node.types, node.needs)

@@ -10,37 +10,66 @@ other, so whatever nobody can reach any more is freed at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
+from operator import attrgetter
 from typing import Any, NoReturn
 
 from chainrule.autograd.hooks import Hooks, RemovableHandle, add_hook
-from chainrule.core.base import TensorBase, VersionCounter
-from chainrule.core.dtypes import BY_NUMPY
-from chainrule.core.interpret import Interpreter, Run, Stack, lift
+from chainrule.core.base import TUPLE, TensorBase, VersionCounter
+from chainrule.core.interpret import Interpreter, Run, Stack
 from chainrule.core.location import Location, user_location
 from chainrule.core.op import Op
-from chainrule.core.types import TensorType, type_of
+from chainrule.core.types import Signature
 from chainrule.errors import AutogradError
 
-__all__ = ["Edge", "Node", "SavedOutput", "Tape", "newest", "refresh_view", "with_tape"]
+__all__ = [
+    "Edge",
+    "Node",
+    "SavedOutput",
+    "Tape",
+    "Watchers",
+    "newest",
+    "refresh_view",
+    "with_tape",
+]
 
 Edge = tuple[Any, int]
 """Where a cotangent goes on: a node and which of its outputs, or a leaf tensor and 0."""
 
 _sequence = count(1)
+_is_tracked = attrgetter("tracked")
 
 
 class SavedOutput:
     """An output's value as its own node keeps it: without the tensor, which holds the node."""
 
-    __slots__ = ("counter", "tangents", "value", "version")
+    __slots__ = ("around", "counter", "tangents", "value", "version")
 
     def __init__(self, tensor: TensorBase) -> None:
+        self.around = tensor.around
         self.value = tensor.value
         self.tangents = tensor.tangents
         self.counter = tensor.version_counter()
         self.version = self.counter.count
+
+
+class Watchers:
+    """Who wants to see the cotangents that come by at a node.
+
+    Attributes:
+        by_output: hooks on its outputs, by output index.
+        before, after: hooks on the node itself.
+        retained: outputs that asked to keep their gradient, by output index.
+    """
+
+    __slots__ = ("after", "before", "by_output", "retained")
+
+    def __init__(self) -> None:
+        self.by_output: dict[int, Hooks] = {}
+        self.before = Hooks()
+        self.after = Hooks()
+        self.retained: dict[int, Any] = {}
 
 
 class Node:
@@ -48,61 +77,82 @@ class Node:
 
     Attributes:
         op: the op that ran.
+        outputs: how many it has.
         edges: per input, where its cotangent goes on; None where none is wanted.
         sequence: grows with every node, so sorting by it is a topological order.
-        saved: per input, the tensor if the derivative needs it, else its type.
         needs: which inputs want a cotangent.
-        saved_outputs: per output, its value if the derivative needs it, else its type.
-        versions: the index and the version of each saved input.
+        types: per input, its signature.
+        saved: per input, the tensor if the derivative needs it, else None.
+        saved_outputs: the output's value if the derivative needs it, else None; for an op of
+            several outputs a list: of that, and of the other outputs.
+        versions: the versions of the saved inputs, in their order.
+        keeps: whether anything was saved.
         location: the user's line that ran the op, where anything was saved.
-        output_hooks, pre_hooks, post_hooks: functions called with cotangents on the way back.
-        retained: outputs that asked to keep their gradient, by output index.
+        recompute: brings back what a checkpoint did not keep.
+        watchers: who wants to see cotangents go by.
     """
 
-    hooked = False  # whether there are output_hooks, or outputs that retain their gradient
-    output_hooks: dict[int, Hooks] | None = None
-    pre_hooks: Hooks | None = None
-    post_hooks: Hooks | None = None
-    retained: dict[int, Any] | None = None
-    location: Location | None = None
-    recompute: Callable[[], None] | None = None  # brings back what a checkpoint did not keep
+    __slots__ = (
+        "__weakref__",
+        "edges",
+        "keeps",
+        "location",
+        "needs",
+        "op",
+        "outputs",
+        "recompute",
+        "saved",
+        "saved_outputs",
+        "sequence",
+        "types",
+        "versions",
+        "watchers",
+    )
 
-    def __init__(self, op: Op, inputs: tuple[TensorBase, ...], outputs: Any) -> None:
+    def __init__(
+        self, op: Op, inputs: tuple[TensorBase, ...], outputs: Any, needs: tuple[bool, ...]
+    ) -> None:
         self.op = op
+        self.outputs: int = op.outputs
         self.sequence = next(_sequence)
+        self.needs = needs
+        self.watchers: Watchers | None = None
+        self.recompute: Callable[[], None] | None = None
+        self.location: Location | None = None
+        self.versions = versions = list[int]()
         edges: list[Edge | None] = []
-        needs: list[bool] = []
-        for x in inputs:
-            edges.append((x.node or x, x.output_index) if x.tracked else None)
-            needs.append(x.tracked)
-        self.edges = edges
-        self.needs = tuple(needs)
-        saves = op.saves_for(self.needs)
         saved: list[Any] = []
-        versions: list[tuple[int, int]] = []
+        types: list[Signature] = []
+        saves = op.saves_for(needs)
+        wanted = saves.inputs
         for index, x in enumerate(inputs):
-            if index not in saves.inputs:
-                saved.append(TensorType(x.value.shape, BY_NUMPY[x.value.dtype]))  # `type_of`, lean
+            edges.append((x.node or x, x.output_index) if x.tracked else None)
+            value = x.value
+            types.append((value.shape, value.dtype))
+            if index not in wanted:
+                saved.append(None)
                 continue
+            saved.append(x)
+            counter = x.counter
+            if counter is not None:
+                versions.append(counter.count)
+            else:
+                versions.append(0 if x.view_of is None else x.version)
             if x.inference:
                 self._refuse_inference()
-            saved.append(x)
-            fresh = x.counter is None and x.view_of is None
-            versions.append((index, 0 if fresh else x.version))
+        self.edges = edges
+        self.types = tuple(types)
         self.saved: Any = saved
-        self.versions = versions
-        if op.outputs > 1:  # residuals are kept always, the output itself if it is asked for
-            self.saved_outputs: Any = [
-                SavedOutput(y) if index or saves.output else type_of(y.value)
-                for index, y in enumerate(outputs)
-            ]
+        self.saved_outputs: Any = None
+        if self.outputs > 1:  # residuals are kept always, the output itself if it is asked for
+            self.saved_outputs = [SavedOutput(outputs[0]) if saves.output else None, *outputs[1:]]
         elif saves.output:
             self.saved_outputs = SavedOutput(outputs)
-        else:
-            self.saved_outputs = type_of(outputs.value)
-            if not saves.inputs:
-                return
-        self.location = user_location()
+        elif not wanted:
+            self.keeps = False
+            return
+        self.keeps = True
+        self.location = user_location(3)  # whoever makes a node was called from within
 
     def _refuse_inference(self) -> NoReturn:
         raise AutogradError(
@@ -124,27 +174,27 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
+    def watched(self) -> Watchers:
+        """Its watchers, made when the first one comes."""
+        if self.watchers is None:
+            self.watchers = Watchers()
+        return self.watchers
+
     def register_hook(self, fn: Callable[..., Any]) -> RemovableHandle:
         """Call `fn(grad_inputs, grad_outputs)` after its derivative; it may return others."""
-        if self.post_hooks is None:
-            self.post_hooks = Hooks()
-        return add_hook(self.post_hooks, fn)
+        return add_hook(self.watched().after, fn)
 
     def register_prehook(self, fn: Callable[..., Any]) -> RemovableHandle:
         """Call `fn(grad_outputs)` before its derivative; it may return others."""
-        if self.pre_hooks is None:
-            self.pre_hooks = Hooks()
-        return add_hook(self.pre_hooks, fn)
+        return add_hook(self.watched().before, fn)
 
     def free(self) -> None:
         """Forget what was saved: the backward pass has used it. What saved nothing stays usable."""
-        if self.versions or type(self.saved_outputs) is not TensorType:
-            self.saved = self.saved_outputs = None
-            if self.recompute is not None:
-                self.recompute = None
+        if self.keeps:
+            self.saved = self.saved_outputs = self.recompute = None
 
-    def unpack(self) -> tuple[Any, list[Any]]:
-        """The outputs and the inputs as the derivative wants them, checked to be unchanged."""
+    def unpack(self) -> tuple[Any, Sequence[Any]]:
+        """The outputs and the inputs as `pull_back` wants them, checked to be unchanged."""
         if self.saved is None and self.recompute is not None:
             self.recompute()
         if self.saved is None:
@@ -154,27 +204,34 @@ class Node:
                 location=str(self.location or ""),
                 op=self.op.name,
             )
-        for index, version in self.versions:
-            x = self.saved[index]
-            fresh = x.counter is None and x.view_of is None
-            if (0 if fresh else x.version) != version:
+        versions = iter(self.versions)
+        for x in self.saved:
+            if x is None:
+                continue
+            counter = x.counter
+            if counter is not None:
+                version = counter.count
+            else:
+                version = 0 if x.view_of is None else x.version
+            if version != next(versions):
                 self._changed(x.version_counter(), "an input")
-        if self.op.outputs == 1:
-            y = self.saved_outputs
-            return (y if type(y) is TensorType else self._unpack_output(0, y)), self.saved
-        outputs = [self._unpack_output(index, y) for index, y in enumerate(self.saved_outputs)]
-        return tuple(outputs), self.saved
+        if self.saved_outputs is None:
+            return None, self.saved
+        if self.outputs == 1:
+            return self._output(self.saved_outputs), self.saved
+        first, *residuals = self.saved_outputs
+        for y in residuals:
+            if y.counter is not None and y.counter.count:
+                self._changed(y.counter, "a residual")
+        return (None if first is None else self._output(first), *residuals), self.saved
 
-    def _unpack_output(self, index: int, saved: Any) -> Any:
-        if type(saved) is TensorType:
-            return saved
+    def _output(self, saved: SavedOutput) -> Any:
         if saved.counter.count != saved.version:
             self._changed(saved.counter, "the output")
-        y = lift(saved.value)
+        y = saved.around(saved.value)
         y.tangents = saved.tangents
         y.counter = saved.counter
-        if index == 0:
-            y.node, y.tracked = self, True
+        y.node, y.tracked = self, True
         return y
 
     def _changed(self, counter: VersionCounter, what: str) -> None:
@@ -197,19 +254,17 @@ class Tape(Interpreter):
         run_below = below.run
 
         def run(op: Op, inputs: tuple[Any, ...]) -> Any:
-            tracked = False
             for x in inputs:
                 if x.view_of is not None:
                     refresh_view(x)
-                if x.tracked:
-                    tracked = True
+            needs = tuple(map(_is_tracked, inputs))
             outputs = run_below(op, inputs)
-            if not tracked or not op.differentiable:
+            if True not in needs or not op.differentiable:
                 return outputs
-            first = outputs if op.outputs == 1 else outputs[0]
+            first = outputs[0] if type(outputs) is TUPLE else outputs
             if first.tracked:
                 return outputs  # recorded already: an op of its own made this one
-            first.node = Node(op, inputs, outputs)
+            first.node = Node(op, inputs, outputs, needs)
             first.tracked = True
             return outputs
 

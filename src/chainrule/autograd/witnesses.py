@@ -44,6 +44,9 @@ class Verdict:
         excess: the largest disagreement in units of what is tolerated: above 1, it is wrong.
         where: the sample of that.
         trials: how many samples were tried.
+
+    >>> Verdict("adjointness", error=1e-13, excess=0.1, where="f64[3]", trials=5).agrees
+    True
     """
 
     witness: str
@@ -63,7 +66,12 @@ Finding = tuple[float, float]
 
 
 def judge(op: type[Op]) -> list[Verdict]:
-    """All witnesses that have something to say of an op; none, if it has no derivative."""
+    """All witnesses that have something to say of an op; none, if it has no derivative.
+
+    >>> from chainrule.ops.elementwise import Exp
+    >>> [(verdict.witness, verdict.agrees) for verdict in judge(Exp)]
+    [('finite differences', True), ('adjointness', True), ('second order', True)]
+    """
     verdicts: list[Verdict] = []
     for name, witness in WITNESSES.items():
         if witness is body and not issubclass(op, CoarseOp):

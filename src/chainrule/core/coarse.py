@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from chainrule.core.base import TUPLE
 from chainrule.core.interpret import bind
 from chainrule.core.op import Bars, Needs, Op, Saves
 
@@ -56,10 +57,6 @@ class CoarseOp(Op, family=True):
     forward: ClassVar[Callable[..., tuple[Any, tuple[Any, ...]]]]
     """`forward(*inputs)`: the output, and a tuple of residuals; in fine ops."""
 
-    in_numpy: ClassVar[Callable[..., Any]]
-    """The output and the residuals once more, in NumPy: defined where eager speed is worth it.
-    `forward` is what the op means; a test holds this to its bits."""
-
     backward: ClassVar[Callable[..., Bars]]
     """`backward(y_bar, y, residuals, *inputs, needs=...)`: the cotangent of each input wanted;
     in ops, derived by hand."""
@@ -67,7 +64,7 @@ class CoarseOp(Op, family=True):
     def apply(self, *inputs: Tensor) -> Tensor:
         """Bind the op and return its output without the residuals."""
         outputs = bind(self, *inputs)
-        return outputs[0] if self.outputs > 1 else outputs
+        return outputs[0] if type(outputs) is TUPLE else outputs
 
     def vjp(self, y_bar: Any, y: Any, *inputs: Any, needs: Needs) -> Bars:
         """The hand-derived backward, given the output(s) as the tape keeps them."""

@@ -13,14 +13,16 @@ context variable, so every thread (and every asynchronous task) has its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.core.dtypes import BY_NUMPY
 from chainrule.core.strangers import refuse_stranger
+from chainrule.core.types import Signature, TensorType, type_of
 
 if TYPE_CHECKING:
     from chainrule.core.base import TensorBase
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Base",
+    "Derive",
     "Interpreter",
     "Run",
     "Stack",
@@ -41,13 +44,50 @@ __all__ = [
     "leave",
     "lift",
     "prepare",
+    "pull_back",
     "read",
     "together",
+    "update",
     "using",
 ]
 
 Run = Callable[["Op", tuple["Tensor", ...]], Any]
 """How one interpreter carries out an op: a tensor, or a tuple of them for an op of many outputs."""
+
+
+Derive = Callable[
+    ["Op", Any, Any, Sequence[Any], tuple[Signature, ...], tuple[bool, ...]], tuple[Any, ...]
+]
+"""How the cotangents of an op's inputs are found. See `pull_back`."""
+
+
+def pull_back(
+    op: Op,
+    y_bar: Any,
+    y: Any,
+    inputs: Sequence[Any],
+    types: tuple[Signature, ...],
+    needs: tuple[bool, ...],
+) -> tuple[Any, ...]:
+    """The cotangents of an op's inputs: its own `vjp`, given what was kept of the forward pass.
+
+    Args:
+        op: the op.
+        y_bar: the cotangent of its output; a tuple for an op of several.
+        y: the output if it was kept, else None; likewise.
+        inputs: each a tensor if it was kept, else None.
+        types: their signatures.
+        needs: which inputs want a cotangent.
+    """
+    if op.outputs == 1:
+        y = type_of(y_bar.value) if y is None else y
+    elif type(y) is tuple and y[0] is None:
+        y = (type_of(y_bar[0].value), *y[1:])
+    known = [
+        TensorType(kind[0], BY_NUMPY[kind[1]]) if x is None else x
+        for x, kind in zip(inputs, types, strict=True)
+    ]
+    return op.vjp(y_bar, y, *known, needs=needs)
 
 
 class Interpreter:
@@ -80,6 +120,33 @@ class Base(Interpreter):
         """
         return function(*args, **kwargs)
 
+    def derive(
+        self,
+        op: Op,
+        y_bar: Any,
+        y: Any,
+        inputs: Sequence[Any],
+        types: tuple[Signature, ...],
+        needs: tuple[bool, ...],
+    ) -> tuple[Any, ...]:
+        """`pull_back`, which is a pure function of many ops where `op.pure` says so."""
+        return pull_back(op, y_bar, y, inputs, types, needs)
+
+    def update(
+        self, key: Any, rule: Callable[..., Any], args: Sequence[Any], targets: Sequence[Any]
+    ) -> None:
+        """Put the results of a pure function into `targets`, which are among its arguments.
+
+        Args:
+            key: stands for the function and whatever it depends on beside its arguments' types.
+            rule: takes the arguments, gives one result for each target.
+            args: tensors, and tuples of them.
+            targets: the tensors to write into.
+        """
+        for target, result in zip(targets, rule(*args), strict=True):
+            if result is not target:
+                self.assign(target, result)
+
     def prepare(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function that makes what outlives the step: the state of an optimizer.
 
@@ -98,9 +165,10 @@ class Stack:
     Attributes:
         layers: the interpreters from the bottom up.
         run: carries out an op, from the top.
+        derive: `pull_back`, as the base does it.
     """
 
-    __slots__ = ("_without", "base", "layers", "run")
+    __slots__ = ("_without", "base", "derive", "layers", "run")
 
     def __init__(
         self, base: Base, layers: tuple[Interpreter, ...] = (), below: Stack | None = None
@@ -110,8 +178,10 @@ class Stack:
         self._without: dict[type[Interpreter], Stack] = {}
         if layers:
             self.run: Run = layers[-1].over(below or Stack(base, layers[:-1]))
+            self.derive: Derive = pull_back  # someone wants to see each op
         else:
             self.run = base.over(self)
+            self.derive = base.derive
 
     def push(self, interpreter: Interpreter) -> Stack:
         """The same pile with one more on top."""
@@ -177,6 +247,15 @@ def read(tensor: TensorBase) -> np.ndarray[Any, Any]:
 def prepare(function: Callable[..., Any], *args: Any) -> Any:
     """Call a function that makes state, which outlives the step. See `Base.prepare`."""
     return _current.get().base.prepare(function, *args)
+
+
+def update(key: Any, rule: Callable[..., Any], args: Sequence[Any], targets: Sequence[Any]) -> None:
+    """Put the results of a pure function into tensors among its arguments. See `Base.update`."""
+    stack = _current.get()
+    if stack.layers:
+        Base.update(stack.base, key, rule, args, targets)  # someone wants to see each op
+    else:
+        stack.base.update(key, rule, args, targets)
 
 
 def enter(stack: Stack) -> Token[Stack]:

@@ -5,20 +5,42 @@ from __future__ import annotations
 import os
 import sys
 from types import CodeType
+from typing import Any
 
 __all__ = ["Location", "user_location"]
 
+_current_frame = sys._getframe  # pyright: ignore[reportPrivateUsage]  # inspect's takes 20x as long
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-class Location:
-    """A point in some source file. Cheap to take: the line is looked up when it is asked for."""
+class _Ours(dict[str, bool]):
+    """Whether a source file belongs to this package; found out once for each."""
 
-    __slots__ = ("code", "instruction")
+    def __missing__(self, filename: str) -> bool:
+        ours = self[filename] = filename.startswith(_PACKAGE)
+        return ours
 
-    def __init__(self, code: CodeType, instruction: int) -> None:
-        self.code = code
-        self.instruction = instruction
+
+_ours = _Ours()
+
+
+class Location(tuple[CodeType, int]):
+    """A point in some source file. Cheap to take: the line is looked up when it is asked for.
+
+    A tuple of the code and the instruction in it.
+    """
+
+    __slots__ = ()
+
+    @property
+    def code(self) -> CodeType:
+        """The code."""
+        return self[0]
+
+    @property
+    def instruction(self) -> int:
+        """The offset of the instruction in it."""
+        return self[1]
 
     @property
     def filename(self) -> str:
@@ -45,11 +67,16 @@ class Location:
         return f"{self.filename}:{self.line}" + (f": {text}" if text else "")
 
 
-def user_location() -> Location | None:
-    """The innermost frame that is not this package's own, or None if there is none."""
-    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # inspect's takes 20x as long
-    while frame.f_code.co_filename.startswith(_PACKAGE):
-        if frame.f_back is None:
-            return None
-        frame = frame.f_back
-    return Location(frame.f_code, frame.f_lasti)
+def user_location(depth: int = 1) -> Location | None:
+    """The innermost frame that is not this package's own, or None if there is none.
+
+    Args:
+        depth: how many frames are this package's for certain, this function's among them.
+    """
+    frame: Any = _current_frame(depth)
+    try:
+        while _ours[frame.f_code.co_filename]:
+            frame = frame.f_back
+    except AttributeError:  # there is no frame beyond the last
+        return None
+    return Location((frame.f_code, frame.f_lasti))

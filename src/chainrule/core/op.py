@@ -83,6 +83,9 @@ class Op:
         outputs: how many outputs; with more than one, `type_rule`, `reference`, `y` and `y_bar`
             are tuples.
         differentiable: whether the first output has a derivative at all.
+        pure: whether its methods depend on nothing but its fields and the types of its inputs, as
+            those of every op of this package do. (What a user's op does is the user's.)
+        has_fields: whether it has any.
         aliases: whether the output may share the input's memory (a view).
     """
 
@@ -90,6 +93,8 @@ class Op:
     saves: ClassVar[Saves] = Saves()
     outputs: ClassVar[int] = 1
     differentiable: ClassVar[bool] = True
+    pure: ClassVar[bool] = False
+    has_fields: ClassVar[bool] = False
     aliases: ClassVar[bool] = False
     samples: ClassVar[Callable[..., Iterable[Sample]]] = _no_samples
     """`samples(cls)`: ways to try the op; every registry-driven test walks them."""
@@ -99,9 +104,11 @@ class Op:
         super().__init_subclass__(**kwargs)
         if any("ClassVar" not in str(kind) for kind in cls.__annotations__.values()):
             cls.__init__ = _make_dataclass
+            cls.has_fields = True
         if "name" not in cls.__dict__:
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
-        if not family and cls.__module__.startswith("chainrule."):
+        cls.pure = not family and cls.__module__.startswith("chainrule.")
+        if cls.pure:
             registry[cls.name] = cls
 
     # Declared as callables, so that each op can name its own operands in the signature.

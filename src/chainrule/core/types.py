@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from chainrule.core.dtypes import BY_NUMPY, DType
 
-__all__ = ["TensorType", "broadcast_shapes_or_none", "type_of"]
+__all__ = ["Signature", "TensorType", "broadcast_shapes_or_none", "type_of"]
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -43,6 +45,10 @@ class TensorType:
 
     def __repr__(self) -> str:
         return f"{self.dtype.short}[{','.join(map(str, self.shape))}]"
+
+
+Signature = tuple[tuple[int, ...], np.dtype[Any]]
+"""The shape and the NumPy dtype of an array: what a `TensorType` says, in less time."""
 
 
 def type_of(value: Any) -> TensorType:

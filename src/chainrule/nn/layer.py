@@ -19,7 +19,7 @@ from typing import Any
 from chainrule.autograd.tape import Tape
 from chainrule.core.interpret import Interpreter, Run, Stack, current_stack, enter, leave
 from chainrule.core.op import Bars, Needs, Op
-from chainrule.core.types import type_of
+from chainrule.core.types import Signature
 from chainrule.errors import AutogradError
 from chainrule.nn.module import Module
 from chainrule.nn.parameter import Parameter
@@ -36,8 +36,10 @@ class Step:
 
     Attributes:
         op: the op.
-        inputs: each a tensor if the derivative needs it, else its type.
-        outputs: likewise: one, or a tuple of the output and the op's residuals.
+        inputs: each a tensor if the derivative needs it, else None.
+        types: their signatures.
+        outputs: the output if the derivative needs it, else None; with the op's residuals, if it
+            has any, in a tuple.
         needs: which inputs want a cotangent.
         sources: where these inputs came from.
         result: which value the output is.
@@ -45,6 +47,7 @@ class Step:
 
     op: Op
     inputs: tuple[Any, ...]
+    types: tuple[Signature, ...]
     outputs: Any
     needs: Needs
     sources: tuple[Key, ...]
@@ -56,16 +59,19 @@ class Step:
         sources = tuple([id(x) if id(x) in wanted else None for x in inputs])
         needs = tuple([source is not None for source in sources])
         saves = op.saves_for(needs)
-        kept = [x if i in saves.inputs else type_of(x.value) for i, x in enumerate(inputs)]
+        kept = [x if i in saves.inputs else None for i, x in enumerate(inputs)]
+        types = tuple([(x.value.shape, x.value.dtype) for x in inputs])
         first = outputs if op.outputs == 1 else outputs[0]
-        y = first if saves.output else type_of(first.value)
+        y = first if saves.output else None
         saved = y if op.outputs == 1 else (y, *outputs[1:])
-        return cls(op, tuple(kept), saved, needs, sources, id(first))
+        return cls(op, tuple(kept), types, saved, needs, sources, id(first))
 
     def pull_back(self, y_bar: Tensor) -> Bars:
         """The cotangents of the inputs from that of the output: the op's own derivative."""
         bars = y_bar if self.op.outputs == 1 else (y_bar, *[None] * (self.op.outputs - 1))
-        return self.op.vjp(bars, self.outputs, *self.inputs, needs=self.needs)
+        return current_stack().derive(
+            self.op, bars, self.outputs, self.inputs, self.types, self.needs
+        )
 
 
 @dataclass(frozen=True, slots=True)

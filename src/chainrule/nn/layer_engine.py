@@ -86,7 +86,7 @@ class LayerEngine:
         with no_grad():
             for name, parameter, bar in self._backwards(saved):
                 gradients[name] = bar
-                accumulate_grad(parameter, bar, shared)
+                accumulate_grad(shared, False, parameter, bar)
         return gradients
 
     def gradients(self, input: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -23,6 +23,7 @@ from chainrule.ops.bounds import maximum, minimum
 from chainrule.ops.reduce import (
     OneDimReduction,
     Reduction,
+    reduce_over,
     reduced_shape,
     reduction_samples,
     restore_dims,
@@ -101,13 +102,21 @@ class Amax(Extremum):
 
     def reference(self, x: Array) -> Array:
         """`np.max`, which passes NaN on."""
-        return np.maximum.reduce(x, axis=self.dims, keepdims=self.keepdim)
+        return reduce_over(np.maximum, x, self.dims, self.keepdim)
 
 
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The greatest over `dim`, or over everything; NaN if there is one.
 
     Elements that tie share the gradient evenly.
+
+    Raises:
+        DimensionError: there are no elements.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1, 5], [7, 2]]).amax(1, keepdim=True)
+    tensor([[5],
+            [7]])
     """
     return bind(Amax(all_dims("amax", dim, input.ndim), keepdim), input)
 
@@ -117,19 +126,31 @@ class Amin(Extremum):
 
     def reference(self, x: Array) -> Array:
         """`np.min`, which passes NaN on."""
-        return np.minimum.reduce(x, axis=self.dims, keepdims=self.keepdim)
+        return reduce_over(np.minimum, x, self.dims, self.keepdim)
 
 
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The least over `dim`, or over everything; NaN if there is one.
 
     Elements that tie share the gradient evenly.
+
+    Raises:
+        DimensionError: there are no elements.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1, 5], [7, 2]]).amin((0, 1))
+    tensor(1)
     """
     return bind(Amin(all_dims("amin", dim, input.ndim), keepdim), input)
 
 
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinAndMax:
-    """The least and the greatest at once, as a pair named `min` and `max`."""
+    """The least and the greatest at once, as a pair named `min` and `max`.
+
+    >>> import chainrule
+    >>> chainrule.aminmax(chainrule.tensor([[1, 5], [7, 2]]), dim=0)
+    MinAndMax(min=tensor([1, 2]), max=tensor([7, 5]))
+    """
     return MinAndMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
@@ -189,7 +210,12 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the least along `dim` (of the flattened tensor: None); ties: the first."""
+    """The index of the least along `dim` (of the flattened tensor: None); ties: the first.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[3, 1], [2, 2]]).argmin(), chainrule.tensor([[3, 1], [2, 2]]).argmin(1)
+    (tensor(1), tensor([1, 0]))
+    """
     return _arg(Argmin, input, dim, keepdim)
 
 
@@ -234,6 +260,10 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
     Of the whole tensor, elements that tie share the gradient; along a dimension it goes to the one
     that `indices` names, the first.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[3, 1], [2, 2]]).min(1)
+    ValuesAndIndices(values=tensor([1, 2]), indices=tensor([1, 0]))
     """
     if dim is None:
         return amin(input)
@@ -298,10 +328,24 @@ def _running(op: type[RunningArg], input: Tensor, dim: int) -> ValuesAndIndices:
 
 
 def cummax(input: Tensor, dim: int) -> ValuesAndIndices:
-    """The greatest of each element and all before it along `dim`, and where it is."""
+    """The greatest of each element and all before it along `dim`, and where it is.
+
+    y[i] = max(x[0], ..., x[i]); of those that tie, the last one's index.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1, 3, 2, 3]).cummax(0)
+    ValuesAndIndices(values=tensor([1, 3, 3, 3]), indices=tensor([0, 1, 1, 3]))
+    """
     return _running(CumArgmax, input, dim)
 
 
 def cummin(input: Tensor, dim: int) -> ValuesAndIndices:
-    """The least of each element and all before it along `dim`, and where it is."""
+    """The least of each element and all before it along `dim`, and where it is.
+
+    y[i] = min(x[0], ..., x[i]); of those that tie, the last one's index.
+
+    >>> import chainrule
+    >>> chainrule.tensor([3, 1, 2, 1]).cummin(0)
+    ValuesAndIndices(values=tensor([3, 1, 1, 1]), indices=tensor([0, 1, 1, 3]))
+    """
     return _running(CumArgmin, input, dim)

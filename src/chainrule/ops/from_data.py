@@ -68,13 +68,14 @@ def tensor(
         ShapeError: lists of unequal lengths.
         DTypeError: something in them is not a real number.
     """
+    if type(data) is float and dtype is None and device is None:  # nothing to look into
+        y = lift(np.array(data, get_default_dtype().numpy))
+        return y.requires_grad_() if requires_grad else y
     check_device(device)
     kind = None if dtype is None else as_dtype(dtype)
     if is_tensor(data):
         y = clone(data.detach())
         y = y if kind is None else cast(y, kind)
-    elif type(data) is float:  # nothing to look into
-        y = lift(np.array(data, (kind or get_default_dtype()).numpy))
     else:
         y = lift(_converted(_array_of(data), kind, data))
     return y.requires_grad_() if requires_grad else y
@@ -225,7 +226,16 @@ def _can_share(array: Array) -> bool:
 
 
 def as_tensor(data: Any, *, dtype: DType | None = None, device: object = None) -> Tensor:
-    """The data as a tensor: a tensor as it is, an array's memory shared, anything else copied."""
+    """The data as a tensor: a tensor as it is, an array's memory shared, anything else copied.
+
+    >>> import chainrule
+    >>> import numpy as np
+    >>> array = np.zeros(2)
+    >>> shared = chainrule.as_tensor(array)
+    >>> array[0] = 1
+    >>> shared
+    tensor([1., 0.], dtype=chainrule.float64)
+    """
     check_device(device)
     if is_tensor(data):
         y: Any = data
@@ -249,6 +259,14 @@ def asarray(
     Args:
         obj: a tensor, an array, anything with `__dlpack__`, numbers or lists of them.
         copy: True always copies, False raises where it would have to, None copies where it must.
+
+    Raises:
+        DTypeError: `copy=False`, and its memory can't be shared.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([1, 2])
+    >>> chainrule.asarray(x) is x, chainrule.asarray(x, copy=True) is x
+    (True, False)
     """
     plain = is_tensor(obj) or _is_array(obj) or not hasattr(obj, "__dlpack__")
     y = as_tensor(obj if plain else from_dlpack(obj), dtype=dtype, device=device)

@@ -14,8 +14,9 @@ from chainrule.core.axes import one_dim
 from chainrule.core.base import is_tensor
 from chainrule.core.dtypes import bool_, int64
 from chainrule.core.interpret import bind, lift, read
-from chainrule.core.types import TensorType
+from chainrule.core.types import TensorType, broadcast_shapes_or_none
 from chainrule.errors import DimensionError, DTypeError, ShapeError
+from chainrule.ops import refusal
 from chainrule.ops.advanced import Index, IndexAdd, IndexPut
 from chainrule.ops.compare import where
 from chainrule.ops.keys import Advanced, as_index, is_whole, parse, position, refuse
@@ -49,6 +50,8 @@ def getitem(input: Tensor, key: Any) -> Tensor:
     shape = input.value.shape
     if type(key) is int and shape:  # the loop over a tensor
         return bind(Slice((position(key, shape[0], 0),)), input)
+    if shape and is_tensor(key) and key.value.dtype == np.int64 and key.value.ndim:
+        return bind(Index((0,), 0), input, key)  # a batch, picked by number
     basic, advanced = parse(key, shape)
     if advanced is None:
         return bind(Slice(basic), input)
@@ -118,7 +121,12 @@ def put_at(view: Tensor, advanced: Advanced, source: Tensor) -> Tensor:
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """The slice at `index` along `dim`, which goes: a view."""
+    """The slice at `index` along `dim`, which goes: a view.
+
+    >>> import chainrule
+    >>> chainrule.arange(6).view(2, 3).select(1, -1)
+    tensor([2, 5])
+    """
     at = one_dim("select", dim, input.ndim)
     return getitem(input, (*[slice(None)] * at, int(index)))
 
@@ -193,7 +201,12 @@ def index_add(
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """`input` with the slices that `index` names replaced by those of `source`."""
+    """`input` with the slices that `index` names replaced by those of `source`.
+
+    >>> import chainrule
+    >>> chainrule.zeros(3).index_copy(0, chainrule.tensor([2, 0]), chainrule.tensor([8.0, 9.0]))
+    tensor([9., 0., 8.])
+    """
     wide, at, places = _along("index_copy", input, dim, index)
     given = cast(source if source.ndim else source.reshape(1), input.dtype)
     op = IndexPut((at,), at, False)
@@ -202,7 +215,13 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | float) -> Tensor:
-    """`input` with the slices that `index` names filled with one number."""
+    """`input` with the slices that `index` names filled with one number.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1, 2], [3, 4]]).index_fill(1, chainrule.tensor([0]), -1)
+    tensor([[-1,  2],
+            [-1,  4]])
+    """
     wide, at, places = _along("index_fill", input, dim, index)
     number = _value(value, input)
     shape = (*wide.shape[:at], places.shape[0], *wide.shape[at + 1 :])
@@ -219,6 +238,11 @@ def index_put(
         indices: as many as would stand between the brackets; None takes a dimension whole.
         values: broadcast to the shape of `input[indices]`.
         accumulate: add the values instead; where indices repeat, all of them count.
+
+    >>> import chainrule
+    >>> index = chainrule.tensor([0, 0])
+    >>> chainrule.zeros(3).index_put((index,), chainrule.tensor([1.0, 2.0]), accumulate=True)
+    tensor([3., 0., 0.])
     """
     key = tuple(slice(None) if each is None else each for each in indices)
     _, advanced = parse(key, input.shape)
@@ -233,15 +257,32 @@ def index_put(
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """The elements at these positions of the flattened tensor, in the shape of `index`."""
+    """The elements at these positions of the flattened tensor, in the shape of `index`.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1, 2], [3, 4]]).take(chainrule.tensor([[0, -1]]))
+    tensor([[1, 4]])
+    """
     return bind(Index((0,), 0), input.reshape(-1), as_index(index))
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where the mask is true, in one dimension; both are broadcast."""
-    flag = cast(mask, bool_)
-    ones = input.expand(np.broadcast_shapes(input.shape, flag.shape))
-    return getitem(ones, flag.expand(ones.shape)).reshape(-1)
+    """The elements where the mask is true, in one dimension; both are broadcast.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([[1, 2], [3, 4]])
+    >>> x.masked_select(x > 1)
+    tensor([2, 3, 4])
+    """
+    shape = broadcast_shapes_or_none([input.shape, mask.shape])
+    if shape is None:
+        refusal.refuse(
+            "masked_select",
+            f"the mask is {mask.type}, the input {input.type}",
+            cure="aligned at the right, two sizes must be equal or one of them 1",
+            types=(input.type, mask.type),
+        )
+    return getitem(input.expand(shape), cast(mask, bool_).expand(shape)).reshape(-1)
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:

@@ -81,6 +81,21 @@ def accumulator(x: Array) -> Any:
     return np.float32 if x.dtype == np.float16 else x.dtype
 
 
+def reduce_over(
+    function: np.ufunc, x: Array, dims: tuple[int, ...], keepdim: bool, dtype: Any = None
+) -> Array:
+    """`function.reduce` over some dimensions.
+
+    NumPy reduces short rows one after the other. The columns of their transpose it reduces all at
+    once: for rows of ten that is three to seven times as fast, with the copy.
+    """
+    ndim = x.ndim
+    if ndim < 2 or dims != (ndim - 1,) or not 0 < x.shape[-1] <= 16 or x.size < 1000:
+        return function.reduce(x, axis=dims, dtype=dtype, keepdims=keepdim)
+    y = function.reduce(x.reshape(-1, x.shape[-1]).T.copy(), axis=0, dtype=dtype)
+    return y.reshape((*x.shape[:-1], 1) if keepdim else x.shape[:-1])
+
+
 class Reduction(Op, family=True):
     """An op that reduces some dimensions.
 
@@ -116,7 +131,7 @@ class Sum(Reduction, LinearOp):
 
     def reference(self, x: Array) -> Array:
         """`np.sum`, in the dtype of x."""
-        return np.add.reduce(x, axis=self.dims, dtype=x.dtype, keepdims=self.keepdim)
+        return reduce_over(np.add, x, self.dims, self.keepdim, x.dtype)
 
     def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
         """The cotangent, expanded to the shape of x."""
@@ -183,14 +198,26 @@ def mean(
 def nansum(
     input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
-    """The sum over `dim`, or over everything, with NaN counted as 0."""
+    """The sum over `dim`, or over everything, with NaN counted as 0.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1.0, float("nan")], [2.0, 3.0]]).nansum(1)
+    tensor([1., 5.])
+    """
     return sum(input.where(input == input, 0), dim, keepdim, dtype=dtype)
 
 
 def nanmean(
     input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
-    """The mean over `dim`, or over everything, of what is not NaN."""
+    """The mean over `dim`, or over everything, of what is not NaN.
+
+    NaN where nothing else is there.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.0, float("nan"), 3.0]).nanmean()
+    tensor(2.)
+    """
     count = sum(input == input, dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / count
 
@@ -241,13 +268,22 @@ def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether any element holds, over `dim` or everything; false of nothing.
 
     The result is bool, for uint8 it is uint8.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[0, 0], [0, 2]]).any(1), chainrule.zeros(0).any()
+    (tensor([False,  True]), tensor(False))
     """
     y = bind(Any_(all_dims("any", dim, input.ndim), keepdim), input)
     return cast(y, uint8) if input.dtype is uint8 else y
 
 
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
-    """How many elements are not zero, over `dim` or everything, as int64."""
+    """How many elements are not zero, over `dim` or everything, as int64.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[0.0, 1.0], [-2.0, 3.0]]).count_nonzero(0)
+    tensor([1, 2])
+    """
     return sum(input != 0, dim)
 
 
@@ -297,7 +333,13 @@ class SumTo(LinearOp):
 
 
 def sum_to_size(input: Tensor, *size: int | tuple[int, ...]) -> Tensor:
-    """The tensor summed to a shape that broadcasts to its own; itself if that is its shape."""
+    """The tensor summed to a shape that broadcasts to its own; itself if that is its shape.
+
+    >>> import chainrule
+    >>> chainrule.ones(2, 3).sum_to_size(2, 1)
+    tensor([[3.],
+            [3.]])
+    """
     sizes: tuple[Any, ...] = size
     shape = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
     if input.value.shape == shape:

@@ -74,7 +74,6 @@ class Adagrad(Optimizer):
         after = {"step": state["step"] + 1, "sum": squares}
         rate = numbers("lr", parameter)
         if numbers["lr_decay"] != 0:
-            group = numbers.group
-            rate = group.number("lr") / (1 + state["step"] * group.number("lr_decay"))
+            rate = numbers.exact("lr") / (1 + state["step"] * numbers.exact("lr_decay"))
             rate = rate.to(parameter.dtype)
         return parameter - rate * grad / (squares.sqrt() + numbers("eps", parameter)), after

@@ -97,9 +97,8 @@ class Adam(Optimizer):
         if numbers["amsgrad"]:
             v = after["max_exp_avg_sq"] = state["max_exp_avg_sq"].maximum(v)
         # 1 - βᵗ loses most of its digits in float32: these few numbers are computed in float64
-        group = numbers.group
-        step_size = group.number("lr") / (1 - group.number("betas.0") ** step)
-        correction = (1 - group.number("betas.1") ** step).sqrt()
+        step_size = numbers.exact("lr") / (1 - numbers.exact("betas.0") ** step)
+        correction = (1 - numbers.exact("betas.1") ** step).sqrt()
         dtype = parameter.dtype
         denominator = v.sqrt() / correction.to(dtype) + numbers("eps", parameter)
         return parameter - step_size.to(dtype) * m / denominator, after
@@ -118,6 +117,14 @@ class AdamW(Adam):
         weight_decay: λ.
         amsgrad: use the largest v so far.
         maximize: climb instead.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([3.0], requires_grad=True)
+    >>> optimizer = chainrule.optim.AdamW([x], lr=0.1, weight_decay=0.5)
+    >>> (x * x).sum().backward()
+    >>> optimizer.step()
+    >>> x
+    tensor([2.7500], requires_grad=True)
     """
 
     def __init__(

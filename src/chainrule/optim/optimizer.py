@@ -13,15 +13,16 @@ schedulers do, writes into that tensor: nothing has to be built again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from math import inf, isnan
 from typing import Any, cast
 
 from chainrule.autograd import enable_grad, no_grad
 from chainrule.autograd.inplace import put
-from chainrule.core.dtypes import float64
-from chainrule.core.interpret import assign, prepare, together
+from chainrule.core.interpret import prepare, together, update
 from chainrule.core.location import Location, user_location
 from chainrule.errors import ChainruleError, ConfigError, StateDictError
+from chainrule.optim.param_group import RANGES, Numbers, ParamGroup, as_floats
 from chainrule.tensor import Tensor, tensor
 
 __all__ = ["Numbers", "Optimizer", "ParamGroup", "Params", "State"]
@@ -32,117 +33,12 @@ State = dict[str, Tensor]
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 """Parameters, groups of them, or pairs of a name and a parameter."""
 
-RANGES = {
-    "alpha": (0.0, inf),
-    "betas": (0.0, 1.0),
-    "dampening": (-inf, inf),
-    "eps": (0.0, inf),
-    "initial_accumulator_value": (0.0, inf),
-    "lr": (0.0, inf),
-    "lr_decay": (0.0, inf),
-    "momentum": (0.0, inf),
-    "ns_coefficients": (-inf, inf),
-    "weight_decay": (0.0, inf),
-}
-"""The settings that are numbers (or tuples of numbers): the least allowed, the first too large."""
+AT_ONCE = 8
+"""How many parameters are moved by one function: many are moved sooner so, but recording the
+function takes time for each."""
 
 THEIRS = frozenset(("capturable", "differentiable", "foreach", "fused", "param_names"))
 """Entries of a PyTorch group that choose among its implementations: nothing to load here."""
-
-
-class ParamGroup(dict[str, Any]):
-    """The parameters of one group and its settings, a dictionary as PyTorch's.
-
-    Floats (and tuples of floats, as `betas`) are mirrored in float64 tensors, which is what rules
-    compute with: `group.number("lr")`. Setting one writes into its tensor.
-
-    Attributes:
-        restructured: a setting was switched on or off, which may ask for more state.
-    """
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        super().__init__()
-        self._numbers: dict[str, Tensor] = {}
-        self.restructured = True
-        self.update(settings)
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        if key in RANGES:
-            value = _as_floats(key, value)
-        if (key in RANGES or isinstance(value, bool)) and bool(self.get(key)) != bool(value):
-            self.restructured = True
-        super().__setitem__(key, value)
-        if isinstance(value, float):
-            self._mirror(key, value)
-        elif isinstance(value, tuple):
-            for index, each in enumerate(cast("tuple[Any, ...]", value)):
-                if isinstance(each, float):
-                    self._mirror(f"{key}.{index}", each)
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        """As a dictionary's, through `__setitem__`."""
-        for key, value in dict(*args, **kwargs).items():
-            self[key] = value
-
-    def setdefault(self, key: str, default: Any = None) -> Any:
-        """As a dictionary's, through `__setitem__`."""
-        if key not in self:
-            self[key] = default
-        return self[key]
-
-    def _mirror(self, key: str, value: float) -> None:
-        known = self._numbers.get(key)
-        if known is None:
-            self._numbers[key] = tensor(value, dtype=float64)
-        else:
-            known.fill_(value)
-
-    def number(self, key: str) -> Tensor:
-        """A setting as a float64 tensor of no dimensions; `"betas.0"` is the first of a tuple."""
-        return self._numbers[key]
-
-
-class Numbers:
-    """The numbers of one group in one step, in a parameter's dtype; each is computed once.
-
-    What is computed from settings is computed in float64 and rounded once, as it is in PyTorch:
-    1 - 0.999 in float32 is off by 5e-5.
-    """
-
-    __slots__ = ("_known", "group")
-
-    def __init__(self, group: ParamGroup) -> None:
-        self.group = group
-        self._known: dict[Any, Tensor] = {}
-
-    def __call__(self, key: str, like: Tensor) -> Tensor:
-        """A setting as a tensor of no dimensions in the dtype of `like`."""
-        name = (key, like.value.dtype)
-        known = self._known.get(name)
-        if known is None:
-            known = self._known[name] = self.group.number(key).to(like.dtype)
-        return known
-
-    def __getitem__(self, key: str) -> Any:
-        """A setting as it is: flags decide what a rule consists of."""
-        return self.group[key]
-
-    def complement(self, key: str, like: Tensor) -> Tensor:
-        """1 - a setting."""
-        name = ("1 -", key, like.value.dtype)
-        known = self._known.get(name)
-        if known is None:
-            known = self._known[name] = (1 - self.group.number(key)).to(like.dtype)
-        return known
-
-    def shrinkage(self, like: Tensor) -> Tensor:
-        """1 - γ λ: what decoupled weight decay leaves of a parameter."""
-        name = ("1 - lr weight_decay", like.value.dtype)
-        known = self._known.get(name)
-        if known is None:
-            decayed = self.group.number("lr") * self.group.number("weight_decay")
-            known = self._known[name] = (1 - decayed).to(like.dtype)
-        return known
 
 
 class Optimizer:
@@ -218,26 +114,77 @@ class Optimizer:
         return loss
 
     def _update_all(self, at: Location | None) -> None:
+        alike = type(self).__module__.startswith("chainrule.")  # what a user's rule does is his
         for group in self.param_groups:
             if group.restructured:
                 self._complete_state(group)
-            numbers, maximize = Numbers(group), group["maximize"]
-            for parameter in group["params"]:
-                grad = parameter.gradient
-                if grad is not None:
-                    self._update(parameter, -grad if maximize else grad, numbers, at)
+            moving = [each for each in group["params"] if each.gradient is not None]
+            for parameter in moving:
+                if parameter not in self.state:
+                    self.state[parameter] = prepare(self.initial_state, parameter, group)
+            for start in range(0, len(moving), AT_ONCE):
+                self._update(group, moving[start : start + AT_ONCE], alike, at)
 
     def _update(
-        self, parameter: Tensor, grad: Tensor, numbers: Numbers, at: Location | None
+        self, group: ParamGroup, parameters: list[Tensor], alike: bool, at: Location | None
     ) -> None:
-        state = self.state.get(parameter)
-        if state is None:
-            state = prepare(self.initial_state, parameter, numbers.group)
-            self.state[parameter] = state
-        moved, after = self.rule(parameter, grad, state, numbers)
-        _write(parameter, moved, at)
-        for key, value in after.items():
-            _write(state[key], value, at)
+        """Move some parameters: what depends on the types alone is one function of tensors."""
+        grads: list[Tensor] = []
+        targets: list[Tensor] = []
+        kinds: list[Any] = [type(self), group.choices]
+        for parameter in parameters:
+            grad: Any = parameter.gradient
+            state = self.state[parameter]
+            value = parameter.value
+            grads.append(grad)
+            targets.append(parameter)
+            targets += state.values()
+            kinds += value.shape, value.dtype, grad.value.dtype, tuple(state)
+            alike = alike and not (parameter.tangents or grad.tangents)
+        if not alike:
+            self._put(group, parameters)
+            return
+        rule = partial(self._all_moved, group, parameters)
+        numbers = tuple(group.numbers.values())
+        update(tuple(kinds), rule, (tuple(grads), tuple(targets), numbers), targets)
+        for target in targets:
+            counter = target.counter or target.version_counter()
+            counter.count += 1
+            counter.changed_by, counter.changed_at = "step", at
+
+    def _all_moved(
+        self,
+        group: ParamGroup,
+        parameters: list[Tensor],
+        grads: tuple[Tensor, ...],
+        targets: tuple[Tensor, ...],
+        tensors: tuple[Tensor, ...],
+    ) -> tuple[Tensor, ...]:
+        """The rule for several parameters: the new values of them and of their states."""
+        numbers, given = Numbers(group, tensors), iter(targets)
+        results: list[Tensor] = []
+        for parameter, grad in zip(parameters, grads, strict=True):
+            before = next(given)
+            state = {name: next(given) for name in self.state[parameter]}
+            moved, after = self._moved(before, grad, state, numbers)
+            results += [moved, *[after.get(name, value) for name, value in state.items()]]
+        return tuple(results)
+
+    def _moved(
+        self, parameter: Tensor, grad: Tensor, state: State, numbers: Numbers
+    ) -> tuple[Tensor, State]:
+        """What the rule says, uphill if asked for."""
+        return self.rule(parameter, -grad if numbers["maximize"] else grad, state, numbers)
+
+    def _put(self, group: ParamGroup, parameters: list[Tensor]) -> None:
+        """Move parameters one by one, by a rule that anything may depend on."""
+        numbers = Numbers(group)
+        for parameter in parameters:
+            state, grad = self.state[parameter], parameter.gradient
+            moved, after = self._moved(parameter, grad, state, numbers)
+            put(parameter, moved, "step")
+            for key, value in after.items():
+                put(state[key], value, "step")
 
     def _complete_state(self, group: ParamGroup) -> None:
         """Add what a setting that was just switched on wants remembered, too."""
@@ -253,7 +200,7 @@ class Optimizer:
         """Forget all gradients: set them to None, or to zeros in place."""
         for parameter in self._parameters():
             if set_to_none:
-                parameter.grad = None
+                parameter.gradient = None
             elif parameter.grad is not None:
                 parameter.grad = parameter.grad.detach().zero_()
 
@@ -295,7 +242,7 @@ class Optimizer:
         if key not in RANGES:
             return value
         low, high = RANGES[key]
-        floats = _as_floats(key, value)
+        floats = as_floats(key, value)
         for each in floats if isinstance(floats, tuple) else (floats,):
             if isnan(each) or not low <= each <= high or (each == high != inf):
                 allowed = f"in [{low:g}, {high:g})" if high != inf else f"at least {low:g}"
@@ -371,7 +318,7 @@ class Optimizer:
         for settings in fresh:
             for key, value in settings.items():
                 if key in RANGES:  # before anything is changed
-                    settings[key] = _as_floats(key, value)
+                    settings[key] = as_floats(key, value)
         for group, settings in zip(self.param_groups, fresh, strict=True):
             group.update(settings)
         for parameter in [each for each in self.state if each not in loaded]:
@@ -401,23 +348,6 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _write(target: Tensor, source: Tensor, at: Location | None) -> None:
-    """`put`, without asking again and again what is known inside a step: nobody is recording."""
-    if (
-        target.view_of is not None
-        or source.view_of is not None
-        or target.value.dtype is not source.value.dtype
-        or target.tangents
-        or source.tangents
-    ):
-        put(target, source, "step")
-        return
-    assign(target, source)
-    counter = target.counter or target.version_counter()
-    counter.count += 1
-    counter.changed_by, counter.changed_at = "step", at
-
-
 def _refuse_unmovable(parameter: Any) -> None:
     if not isinstance(parameter, Tensor):
         raise ConfigError(
@@ -429,18 +359,6 @@ def _refuse_unmovable(parameter: Any) -> None:
             f"an optimizer can't move {parameter.type}: it is computed from others",
             cure="pass leaf tensors, such as model.parameters()",
         )
-
-
-def _as_floats(key: str, value: Any) -> float | tuple[float, ...]:
-    """A number, or a tuple of numbers, as floats; a tensor of one element is a number."""
-    try:
-        if type(value) in (tuple, list):
-            return tuple([float(each) for each in value])
-        if not isinstance(value, str):
-            return float(value)
-    except (TypeError, ValueError, ChainruleError):
-        pass
-    raise ConfigError(f"{key} is {value!r:.80}, and not a number", cure="pass a float", setting=key)
 
 
 def _like_saved(name: str, value: Any, parameter: Tensor) -> Tensor:

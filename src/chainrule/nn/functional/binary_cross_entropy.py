@@ -51,11 +51,7 @@ class Probability(Unary):
                 cure="pass the input through a sigmoid, or use binary_cross_entropy_with_logits",
                 error=OpError,
             )
-        return x
-
-    def body(self, x: Tensor) -> Tensor:
-        """x."""
-        return x
+        return x.copy()  # no view: memory that is an op's own may be written into
 
     def partial_x(self) -> int:
         """1."""
@@ -101,6 +97,12 @@ def binary_cross_entropy(
     Raises:
         OpError: an input is not between 0 and 1.
         ShapeError: the shapes differ.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> x, target = chainrule.tensor([0.9, 0.0]), chainrule.tensor([1.0, 1.0])
+    >>> F.binary_cross_entropy(x, target, reduction="none")
+    tensor([  0.1054, 100.0000])
     """
     return pair_loss(BinaryCrossEntropy(reduction), input, target, weight)
 

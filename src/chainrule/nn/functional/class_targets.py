@@ -60,7 +60,7 @@ class ClassIndex(Unary):
         ignore = self.ignore_index
         none_ignored = ignore is None or not 0 <= ignore < self.classes
         if none_ignored and (x.size == 0 or x.view(np.uint64).max() < self.classes):
-            return x
+            return x.copy()  # no view: memory that is an op's own may be written into
         known = (x >= 0) & (x < self.classes)
         if ignore is not None:
             known |= x == ignore
@@ -109,13 +109,17 @@ class ClassMask(Op):
         """Each index against each class."""
         dim, after = self.dim, x.ndim - self.dim
         classes = np.arange(self.classes)
-        if after:
-            classes = classes.reshape(-1, *[1] * after)
-        return x.reshape(*x.shape[:dim], 1, *x.shape[dim:]) == classes
+        if after == 0:
+            return x[..., None] == classes
+        return x.reshape(*x.shape[:dim], 1, *x.shape[dim:]) == classes.reshape(-1, *[1] * after)
 
 
 def class_dim(ndim: int) -> int:
-    """Where the classes lie."""
+    """Where the classes lie.
+
+    >>> class_dim(1), class_dim(4)
+    (0, 1)
+    """
     return 1 if ndim > 1 else 0
 
 
@@ -166,7 +170,12 @@ def _shape_cure(x: TensorType, target: TensorType) -> str:
 
 
 def along_classes(places: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A number per place, made to broadcast along the classes of an input of `shape`."""
+    """A number per place, made to broadcast along the classes of an input of `shape`.
+
+    >>> import chainrule
+    >>> along_classes(chainrule.ones(8, 5), (8, 10, 5)).shape
+    (8, 1, 5)
+    """
     if not places.shape and len(shape) > 1:
         return places
     dim = class_dim(len(shape))
@@ -179,7 +188,14 @@ def per_class(numbers: Tensor, ndim: int) -> Tensor:
 
 
 def class_hits(x: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
-    """Checked indices, and a mask in the shape of x: whether this is the place's class."""
+    """Checked indices, and a mask in the shape of x: whether this is the place's class.
+
+    >>> import chainrule
+    >>> scores, target = chainrule.zeros(2, 3), chainrule.tensor([2, -100])
+    >>> class_hits(scores, target, ignore_index=-100)[1]
+    tensor([[False, False,  True],
+            [False, False, False]])
+    """
     dim = class_dim(len(x.shape))
     classes = x.shape[dim]
     index = bind(ClassIndex(classes, ignore_index), target)

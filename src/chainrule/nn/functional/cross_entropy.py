@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from chainrule.core.coarse import CoarseOp
 from chainrule.core.dtypes import bool_
-from chainrule.core.op import Array, Bars, Needs, Sample
+from chainrule.core.op import Bars, Needs, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import ConfigError
 from chainrule.nn.functional.class_targets import (
-    ClassIndex,
-    ClassMask,
     along_classes,
     check_index_types,
     class_dim,
@@ -37,7 +36,6 @@ from chainrule.nn.functional.nll_loss import (
 )
 from chainrule.nn.functional.reduction import REDUCTIONS, check_reduction
 from chainrule.nn.functional.softmax import log_softmax_body
-from chainrule.ops.compare import KeepWhere
 from chainrule.ops.promotion import cast
 
 if TYPE_CHECKING:
@@ -93,39 +91,18 @@ class CrossEntropy(CoarseOp):
         dim = class_dim(len(x.shape))
         index, hits = class_hits(x, target, self.ignore_index)
         weights = place_weights(x, index, hits, *weight)
-        log_p = log_softmax_body(x, dim)
+        z = x - x.amax(dim, keepdim=True).detach()
+        powers = z.exp()
+        total = powers.sum(dim, keepdim=True)
+        log_p = z - total.log()
         losses = 0 - log_p.keep_where(hits).sum(dim)  # and not -0.0 where it is certain
         if weight:
             losses = losses * weights
         if self.label_smoothing:
             losses = losses * (1 - self.label_smoothing) + self._smooth(index, log_p, *weight)
-        excess = log_p.exp() - hits.to(x.dtype)
+        excess = powers / total - hits.to(x.dtype)
         y = reduce_places(losses, weights, self.reduction)
         return y, (excess, hits, weights, weights.sum())
-
-    def in_numpy(self, x: Array, target: Array, *weight: Array) -> tuple[Array, ...]:
-        """The same in NumPy."""
-        dim, dtype, epsilon = class_dim(x.ndim), x.dtype, self.label_smoothing
-        index = ClassIndex(x.shape[dim], self.ignore_index).reference(target)
-        hits = ClassMask(x.shape[dim], dim).reference(index)
-        known = index > -1
-        weights = np.where(known, weight[0][index], 0) if weight else known.astype(dtype)
-        z: Array = x - x.max(dim, keepdims=True, initial=-np.inf)
-        log_p: Array = z - np.log(np.exp(z).sum(dim, keepdims=True, dtype=dtype))
-        losses = 0 - KeepWhere().reference(log_p, hits).sum(dim, dtype=dtype)
-        if weight:
-            losses = losses * weights
-        if epsilon:
-            scale = weight[0].reshape(-1, *[1] * max(x.ndim - 2, 0)) if weight else 1
-            rest = np.multiply((log_p * scale).sum(dim, dtype=dtype), -epsilon / x.shape[dim])
-            rest = np.where(known, rest, 0).astype(dtype)
-            losses = np.add(np.multiply(losses, dtype.type(1 - epsilon)), rest)
-        total = weights.sum(dtype=dtype)
-        residuals = np.subtract(np.exp(log_p), hits, dtype=dtype), hits, weights, total
-        if self.reduction == "none":
-            return losses, *residuals
-        y = losses.sum(dtype=dtype)
-        return y / total if self.reduction == "mean" else y, *residuals
 
     def _smooth(self, index: Tensor, log_p: Tensor, *weight: Tensor) -> Tensor:
         """ε/C of the sum over all classes of -w ln p; 0 where the target is ignored."""
@@ -167,6 +144,9 @@ class CrossEntropy(CoarseOp):
         else:
             inner = p * p.shape[dim] - 1
         return inner * along_classes(bars, p.shape)
+
+
+_cross_entropy = lru_cache(CrossEntropy)  # a training step asks for the same one each time
 
 
 class CrossEntropyProbabilities(CoarseOp):
@@ -306,7 +286,7 @@ def cross_entropy(
     smoothing = float(label_smoothing)
     x, indices, more = index_operands(input, target, weight)
     if target.value.dtype.kind != "f" or target.shape != x.shape:
-        op = CrossEntropy(reduction, ignore_index, bool(more), smoothing)
+        op = _cross_entropy(reduction, ignore_index, bool(more), smoothing)
         return apply_wide(op, x, indices, *more)
     if ignore_index >= 0:
         raise ConfigError(

@@ -9,11 +9,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from chainrule.core.coarse import CoarseOp
 from chainrule.core.interpret import bind
-from chainrule.core.op import Array, Bars, Needs, Sample, Saves
+from chainrule.core.op import Bars, Needs, Sample, Saves
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import DTypeError
@@ -112,13 +110,6 @@ class Linear(CoarseOp):
             y = bind(Reshape((*x.shape[:-1], weight.shape[0])), y)
         return y, ()
 
-    def in_numpy(self, x: Array, weight: Array, *bias: Array) -> Array:
-        """The same in NumPy, the bias added in place."""
-        y = np.matmul(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]), weight.T)
-        if bias:
-            y += bias[0]
-        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
-
     def backward(
         self,
         y_bar: Tensor,
@@ -174,15 +165,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> F.linear(x, weight, chainrule.tensor([0.0, 10.0]))
     tensor([[ 6., 16.]])
     """
-    if len(weight.shape) == 1:
+    if len(weight.value.shape) == 1:
         product = matmul(input, weight)
         return product if bias is None else product + bias
     if input.value.dtype.itemsize == 2:
         more = () if bias is None else (bias,)
         return apply_wide(Linear(bias is not None), input, weight, *more)
     if bias is None:
-        return _WITHOUT_BIAS.apply(input, weight)
-    return _WITH_BIAS.apply(input, weight, bias)
+        return bind(_WITHOUT_BIAS, input, weight)
+    return bind(_WITH_BIAS, input, weight, bias)
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from chainrule.core.op import Array, Sample
+from chainrule.core.op import Sample
 from chainrule.core.samples import spread
 from chainrule.errors import ConfigError
 from chainrule.nn.functional.pair_loss import PairLoss, pair_loss, pair_samples
@@ -26,15 +26,6 @@ class MseLoss(PairLoss):
         """(x - t)²."""
         d = x - target
         return d * d
-
-    def in_numpy(self, x: Array, target: Array) -> Array:
-        """The same in NumPy."""
-        d = x - target
-        losses = d * d
-        if self.reduction == "none":
-            return losses
-        total = losses.sum(dtype=x.dtype)
-        return total if self.reduction == "sum" else total / x.dtype.type(x.size)
 
     def slope(self, x: Tensor, target: Tensor) -> Tensor:
         """2 (x - t)."""

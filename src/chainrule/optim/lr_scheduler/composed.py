@@ -165,6 +165,20 @@ class ChainedScheduler(_Composed):
 
     Raises:
         ConfigError: the parts do not fit together.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> warm_up = lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
+    >>> decay = lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> scheduler = lr_scheduler.ChainedScheduler([warm_up, decay])
+    >>> for _ in range(4):
+    ...     print(optimizer.param_groups[0]["lr"])
+    ...     scheduler.step()
+    0.5
+    0.25
+    0.25
+    0.125
     """
 
     def __init__(

@@ -24,6 +24,17 @@ class CosineAnnealingLR(LRScheduler):
 
     Raises:
         ConfigError: `T_max` is no whole number above 0.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = lr_scheduler.CosineAnnealingLR(optimizer, T_max=2, eta_min=0.5)
+    >>> for _ in range(3):
+    ...     print(round(scheduler.get_last_lr()[0], 4))
+    ...     scheduler.step()
+    1.0
+    0.75
+    0.5
     """
 
     def __init__(
@@ -62,6 +73,19 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     Raises:
         ConfigError: `T_0` or `T_mult` is no whole number above 0.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2, T_mult=2)
+    >>> for _ in range(5):
+    ...     print(round(scheduler.get_last_lr()[0], 4))
+    ...     scheduler.step()
+    1.0
+    0.5
+    1.0
+    0.8536
+    0.5
     """
 
     def __init__(
@@ -90,6 +114,14 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
         Raises:
             ConfigError: the epoch is negative.
+
+        >>> import chainrule
+        >>> from chainrule.optim import SGD, lr_scheduler
+        >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+        >>> scheduler = lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2)
+        >>> scheduler.step(2.5)
+        >>> round(scheduler.get_last_lr()[0], 4)
+        0.8536
         """
         if epoch is None:
             self.advance()

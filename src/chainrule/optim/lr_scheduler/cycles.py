@@ -71,6 +71,19 @@ class OneCycleLR(LRScheduler):
 
     Raises:
         ConfigError: a setting is out of range, or the cycle is over.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], momentum=0.9)
+    >>> scheduler = lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=5, pct_start=0.5)
+    >>> for _ in range(5):
+    ...     print(*(round(optimizer.param_groups[0][key], 4) for key in ("lr", "momentum")))
+    ...     scheduler.step()
+    0.04 0.95
+    0.76 0.875
+    0.9045 0.8595
+    0.3455 0.9155
+    0.0 0.95
     """
 
     transient = ("optimizer", "_phases")
@@ -200,6 +213,19 @@ class CyclicLR(LRScheduler):
 
     Raises:
         ConfigError: a setting is out of range.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = lr_scheduler.CyclicLR(
+    ...     optimizer, 0.0, 1.0, step_size_up=2, mode="triangular2", cycle_momentum=False
+    ... )
+    >>> rates = []
+    >>> for _ in range(8):
+    ...     rates += scheduler.get_last_lr()
+    ...     scheduler.step()
+    >>> rates
+    [0.0, 0.5, 1.0, 0.5, 0.0, 0.25, 0.5, 0.25]
     """
 
     transient = ("optimizer", "scale_fn")
@@ -244,8 +270,11 @@ class CyclicLR(LRScheduler):
             _check_momentum(optimizer, "CyclicLR")
         if last_epoch == -1:
             for group, low in zip(optimizer.param_groups, lows, strict=True):
-                group["lr"] = group["initial_lr"] = float(low)
+                group["lr"] = float(low)
         super().__init__(optimizer, last_epoch)
+        # An "initial_lr" that is there already is another schedule's, and stays: see SequentialLR.
+        self.base_lrs = [float(low) for low in lows]
+        self.write(self.get_lr())
 
     def get_lr(self) -> list[float]:
         """The triangle at `last_epoch`; sets the momenta on the way."""

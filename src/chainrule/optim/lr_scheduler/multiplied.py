@@ -76,6 +76,18 @@ class MultiplicativeLR(LRScheduler):
         optimizer: whose rates are set.
         lr_lambda: a function of the epoch, or one per group. It is not part of the state dict.
         last_epoch: -1 to begin.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = lr_scheduler.MultiplicativeLR(optimizer, lambda epoch: 1 / epoch)
+    >>> for _ in range(4):
+    ...     print(round(scheduler.get_last_lr()[0], 4))
+    ...     scheduler.step()
+    1.0
+    1.0
+    0.5
+    0.1667
     """
 
     transient = ("optimizer", "lr_lambdas")
@@ -105,6 +117,18 @@ class StepLR(LRScheduler):
 
     Raises:
         ConfigError: `step_size` is no whole number above 0.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> for _ in range(4):
+    ...     print(scheduler.get_last_lr())
+    ...     scheduler.step()
+    [1.0]
+    [1.0]
+    [0.5]
+    [0.5]
     """
 
     def __init__(
@@ -129,6 +153,18 @@ class MultiStepLR(LRScheduler):
         milestones: epochs; one named twice counts twice.
         gamma: the factor.
         last_epoch: -1 to begin.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = lr_scheduler.MultiStepLR(optimizer, [1, 3], gamma=0.5)
+    >>> for _ in range(4):
+    ...     print(scheduler.get_last_lr())
+    ...     scheduler.step()
+    [1.0]
+    [0.5]
+    [0.5]
+    [0.25]
     """
 
     def __init__(
@@ -164,6 +200,17 @@ class ConstantLR(LRScheduler):
 
     Raises:
         ConfigError: the factor is out of range. (PyTorch takes 0 too, and divides by it later.)
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
+    >>> for _ in range(3):
+    ...     print(scheduler.get_last_lr())
+    ...     scheduler.step()
+    [0.5]
+    [0.5]
+    [1.0]
     """
 
     def __init__(
@@ -264,6 +311,17 @@ class ExponentialLR(LRScheduler):
         optimizer: whose rates are set.
         gamma: the factor.
         last_epoch: -1 to begin.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> for _ in range(3):
+    ...     print(scheduler.get_last_lr())
+    ...     scheduler.step()
+    [1.0]
+    [0.5]
+    [0.25]
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
@@ -286,6 +344,18 @@ class PolynomialLR(LRScheduler):
 
     Raises:
         ConfigError: `total_iters` is no whole number above 0.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = lr_scheduler.PolynomialLR(optimizer, total_iters=2, power=2)
+    >>> for _ in range(4):
+    ...     print(scheduler.get_last_lr())
+    ...     scheduler.step()
+    [1.0]
+    [0.25]
+    [0.0]
+    [0.0]
     """
 
     def __init__(

@@ -28,6 +28,18 @@ class ReduceLROnPlateau(LRScheduler):
 
     Raises:
         ConfigError: a setting is out of range.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+    >>> for loss in (1.0, 0.9, 0.95, 0.9):
+    ...     scheduler.step(loss)
+    ...     print(scheduler.get_last_lr())
+    [1.0]
+    [1.0]
+    [1.0]
+    [0.5]
     """
 
     def __init__(

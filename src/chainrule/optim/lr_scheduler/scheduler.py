@@ -27,6 +27,20 @@ class LRScheduler:
     Attributes:
         base_lrs: the groups' rates when the first schedule was made.
         last_epoch: how often `step()` was called.
+
+    Raises:
+        ConfigError: there is no optimizer, or nothing to go on from.
+
+    >>> import chainrule
+    >>> from chainrule.optim import SGD, lr_scheduler
+    >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+    >>> class Halved(lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [base / 2**self.last_epoch for base in self.base_lrs]
+    >>> scheduler = Halved(optimizer)
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.5]
     """
 
     transient = ("optimizer",)
@@ -94,7 +108,16 @@ class LRScheduler:
         return [group["lr"] * factor for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Where it stands, in numbers and lists; the functions given to it are not part of it."""
+        """Where it stands, in numbers and lists; the functions given to it are not part of it.
+
+        >>> import chainrule
+        >>> from chainrule.optim import SGD, lr_scheduler
+        >>> optimizer = SGD([chainrule.zeros(1, requires_grad=True)], lr=1.0)
+        >>> scheduler = lr_scheduler.StepLR(optimizer, step_size=30)
+        >>> scheduler.step()
+        >>> scheduler.state_dict()["last_epoch"]
+        1
+        """
         left_out = (*self.transient, "first")
         return {
             key: list(cast("list[Any]", value)) if isinstance(value, list) else value
@@ -128,7 +151,17 @@ def check_optimizer(optimizer: Any, by: str) -> Optimizer:
 
 
 def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
-    """A setting for each group: the same one, or those of a list."""
+    """A setting for each group: the same one, or those of a list.
+
+    Raises:
+        ConfigError: the list has not one value for each group.
+
+    >>> import chainrule
+    >>> x, y = chainrule.zeros(2, requires_grad=True), chainrule.zeros(3, requires_grad=True)
+    >>> optimizer = chainrule.optim.SGD([{"params": [x]}, {"params": [y]}], lr=1.0)
+    >>> per_group("max_lr", optimizer, 0.5), per_group("max_lr", optimizer, [0.5, 0.1])
+    ([0.5, 0.5], [0.5, 0.1])
+    """
     groups = len(optimizer.param_groups)
     if type(value) not in (list, tuple):
         return [value] * groups
