@@ -34,6 +34,9 @@ class PrintOptions:
         edgeitems: how many at each end of a dimension a summary shows.
         linewidth: characters in a line.
         sci_mode: scientific notation: always, never, or (None) where it reads better.
+
+    >>> PrintOptions(precision=2).threshold
+    1000
     """
 
     precision: int = 4
@@ -68,6 +71,15 @@ def set_printoptions(
         linewidth: characters in a line.
         profile: "default", "short" or "full": start from these settings.
         sci_mode: scientific notation: always, never, or (None) where it reads better.
+
+    Raises:
+        ConfigError: there is no such profile.
+
+    >>> import chainrule
+    >>> chainrule.set_printoptions(precision=2)
+    >>> chainrule.tensor([3.14159, 2.71828])
+    tensor([3.14, 2.72])
+    >>> chainrule.set_printoptions(profile="default")
     """
     global _options
     if profile is not None and profile not in _PROFILES:

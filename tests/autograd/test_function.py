@@ -374,3 +374,73 @@ def test_once_differentiable():
     (g,) = grad(Square.apply(x).sum(), x, create_graph=True)
     with pytest.raises(AutogradError, match="once_differentiable"):
         grad(g.sum(), x)
+
+
+class Scaled(Function):
+    """Keeps None beside a tensor, and gives back a number that is no tensor."""
+
+    @staticmethod
+    def forward(ctx, x, bias=None):
+        ctx.save_for_backward(x, bias)
+        assert ctx.saved_tensors == (x, bias)
+        return x * 3, "a note"
+
+    @staticmethod
+    def backward(ctx, y_bar, _):
+        x, bias = ctx.saved_tensors
+        assert bias is None
+        return (None if x.sum() < 0 else y_bar * 3), None
+
+
+def test_none_can_be_saved_and_returned_and_what_is_no_tensor_passes_through():
+    x = leaf(1.0, 2.0)
+    y, note = Scaled.apply(x)
+    assert note == "a note"
+    y.sum().backward()
+    assert x.grad.tolist() == [3, 3]
+    negative = leaf(-1.0)
+    y, _ = Scaled.apply(negative)
+    y.sum().backward()
+    assert negative.grad is None
+
+
+class Halves(Function):
+    """A view of its input twice: one half as it is, one as an index without a gradient."""
+
+    @staticmethod
+    def forward(ctx, x):
+        first, second = x[:1], x[1:]
+        ctx.mark_non_differentiable(second)
+        return first, second
+
+    @staticmethod
+    def backward(ctx, y_bar, _):
+        return cr.cat([y_bar * 7, y_bar * 0])
+
+
+def test_a_view_that_is_returned_can_be_non_differentiable():
+    x = leaf(1.0, 2.0)
+    first, second = Halves.apply(x)
+    assert first.requires_grad
+    assert not second.requires_grad
+    first.sum().backward()
+    assert x.grad.tolist() == [7, 0]
+
+
+class Forgetful(Function):
+    """Says that its input was changed in place, and returns another tensor."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.mark_dirty(x)
+        return x + 1
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        return y_bar
+
+
+def test_an_input_changed_in_place_must_be_returned():
+    with pytest.raises(AutogradError, match="not among the outputs") as raised:
+        Forgetful.apply(leaf(1.0) * 2)
+    assert "return it" in raised.value.cure

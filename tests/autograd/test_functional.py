@@ -254,3 +254,35 @@ def test_func_refusals():
         func.grad(quadratic, argnums=3)(tensor(3))
     with pytest.raises(AutogradError, match="has_aux"):
         func.grad(quadratic, has_aux=True)(tensor(3))
+
+
+def test_functional_and_func_say_what_was_given_and_what_would_do():
+    x = cr.ones(2)
+    for call, match, cure in (
+        (lambda: F.hvp(lambda x: x.sum(), x, x, strict=True), "depend", "strict=False"),
+        (lambda: F.hvp(lambda x: (x.sum(),) * 2, x, x), "2 outputs", "one scalar"),
+        (lambda: F.vhp(lambda x: (x * x).sum(), x), "v may be left out", "the inputs"),
+        (lambda: F.vjp(lambda x: x * x, x), "v may be left out", "the outputs"),
+        (lambda: func.vjp(lambda x: (x, x), x)[1](x), "2 outputs, 1 cotangents", "one per output"),
+        (lambda: func.jvp(lambda x: x, (x,), (x, x)), "1 primals, 2 tangents", "one per primal"),
+    ):
+        with pytest.raises(AutogradError, match=match) as raised:
+            call()
+        assert cure in raised.value.cure
+
+
+def test_a_vector_may_be_left_out_for_a_scalar():
+    x = cr.tensor(3.0)
+    assert [each.item() for each in F.vhp(lambda x: x**3, x)] == [27, 18]
+    assert [each.item() for each in F.hvp(lambda x: x**3, x)] == [27, 18]
+    assert [each.item() for each in F.vjp(lambda x: x**3, x)] == [27, 27]
+    assert [each.item() for each in F.jvp(lambda x: x**3, x)] == [27, 27]
+
+
+def test_what_does_not_depend_on_its_input_has_a_derivative_of_zero():
+    x = cr.ones(2)
+    assert func.grad(lambda x: cr.tensor(1.0))(x).tolist() == [0, 0]
+    assert func.vjp(lambda x: cr.ones(3), x)[1](cr.ones(3))[0].tolist() == [0, 0]
+    for jacobian in (func.jacrev, func.jacfwd):
+        assert jacobian(lambda x: cr.ones(3))(x).tolist() == [[0, 0]] * 3
+        assert jacobian(lambda x: x * 2)(cr.ones(0)).shape == (0, 0)

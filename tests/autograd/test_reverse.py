@@ -445,3 +445,23 @@ def test_a_walk_keeps_away_from_what_does_not_lead_to_the_inputs():
     grad(y, x)
     other.backward()
     assert w.grad.item() == 6
+
+
+def test_the_graph_can_be_walked_by_hand():
+    x, constant = cr.ones(2, requires_grad=True), cr.ones(2)
+    node = (x * constant).grad_fn
+    assert repr(node) == "<MulBackward0>"
+    assert node.next_functions[1] == (None, 0)
+    total = (x * constant).sum().grad_fn
+    (inner, index), *_ = total.next_functions
+    assert repr(inner) == "<MulBackward0>"
+    assert index == 0
+
+
+def test_gradients_of_gradients_add_up_in_grad():
+    x = cr.tensor(2.0, requires_grad=True)
+    for _ in range(2):
+        (x**3).backward(create_graph=True)
+    assert x.grad.item() == 24
+    (second,) = cr.autograd.grad(x.grad, x)
+    assert second.item() == 24

@@ -201,6 +201,9 @@ def test_gradcheck_fails_where_a_derivative_is_wrong(monkeypatch):
     done = run("gradcheck", "--op", "sin")
     assert done.exit_code == 1
     assert "1 wrong" in done.output
+    monkeypatch.undo()
+    done = run("gradcheck", "--op", "sin")
+    assert done.exit_code == 0, "a derivative that was mended is right again"
 
 
 def test_gradcheck_of_an_unknown_op_suggests_one():
@@ -358,3 +361,190 @@ def test_a_terminal_gets_a_bar():
     text = screen.file.getvalue()  # type: ignore[attr-defined]
     assert "75.00%" in text
     assert "a note" in text
+
+
+# ---- in this process, where the tests above start another ------------------------------------
+
+
+def test_facts_are_those_of_this_process(monkeypatch, capsys):
+    from chainrule import cli
+    from chainrule.cli.facts import facts
+
+    known = json.loads(run("version", "--json").output)
+    assert known == facts()
+    assert known["chainrule"] == chainrule.__version__
+    assert known["numpy"] == np.__version__
+    assert known["executable"] == sys.executable
+    assert re.search(r", [1-9]\d* cores", known["processor"])
+    lines = run("version").output.splitlines()
+    assert [line.split()[0] for line in lines] == list(known)
+    monkeypatch.setattr(sys, "argv", ["chainrule", "version"])
+    cli.main()
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_what_is_not_installed_is_said_to_be_missing(monkeypatch):
+    import importlib.metadata
+
+    from chainrule.cli import facts as module
+
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(module, "version", missing)
+    assert module.facts()["pillow"] == "not installed"
+
+
+def test_the_program_ends_with_the_commands_exit_code(monkeypatch, capsys):
+    from chainrule import cli
+
+    monkeypatch.setattr(sys, "argv", ["chainrule", "gradcheck", "--op", "mul"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    assert "all agree" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (KeyboardInterrupt(), 130, ["stopped"]),
+        (MemoryError("8 GB"), 1, ["not enough memory: 8 GB", "smaller --batch-size or --limit"]),
+        (PermissionError(13, "Permission denied", "x"), 1, ["Permission denied", "path is right"]),
+        (
+            chainrule.errors.ShapeError("odd", cure="even", location="mine.py:3: f(x)"),
+            1,
+            ["error: odd", "at: mine.py:3", "to mend it: even"],
+        ),
+        (chainrule.errors.ConfigError("odd"), 2, ["error: odd"]),
+    ],
+)
+def test_whatever_stops_a_command_is_told_with_an_exit_code(monkeypatch, error, code, told):
+    def fail(*args: object, **kwargs: object):
+        raise error
+
+    monkeypatch.setattr("chainrule.data.locate", fail)
+    done = run("data", "fetch", "mnist")
+    assert done.exit_code == code
+    for text in told:
+        assert text in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_drawn_digits_need_no_fetching():
+    done = run("data", "fetch", "drawn")
+    assert done.exit_code == 0
+    assert "nothing to fetch" in done.output
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_downloads_are_shown_by_name_and_size(terminal):
+    import io
+
+    from rich.console import Console
+
+    from chainrule.cli.screen import Downloads
+
+    text = io.StringIO()
+    with Downloads(Console(file=text, force_terminal=terminal, width=100)) as shown:
+        for done in (0, 1_500_000, 3_000_000):
+            shown("train-images.gz", done, 3_000_000)
+        shown("labels.gz", 10, 20)
+    lines = text.getvalue()
+    assert "train-images.gz" in lines
+    assert "labels.gz" in lines
+    if not terminal:
+        assert lines.splitlines()[0] == "downloading train-images.gz, 3.0 MB"
+    with Downloads(Console(file=io.StringIO())):
+        pass  # nothing was downloaded: nothing is shown
+
+
+def test_stopping_saves_and_says_how_to_go_on(tmp_path, monkeypatch):
+    import signal
+
+    from chainrule.train import Interrupted, Trainer
+
+    out = tmp_path / "a run"
+    for stop, told in (
+        (Interrupted(signal.SIGINT, 7), "Stopped after step 7 of"),
+        (KeyboardInterrupt(), "Stopped at once"),
+    ):
+
+        def end(self, resume=False, stop=stop):
+            raise stop
+
+        monkeypatch.setattr(Trainer, "run", end)
+        words = ("train", "drawn", "--limit", 120, "--epochs", 1, "--out", out, "--overwrite")
+        done = run(*words)
+        assert done.exit_code == 130
+        assert told in done.output
+        assert f"train drawn --resume --out '{out}'" in done.output
+
+
+def test_a_terminated_run_ends_with_the_signals_number(tmp_path, monkeypatch):
+    import signal
+
+    from chainrule.train import Interrupted, Trainer
+
+    def end(self, resume=False):
+        raise Interrupted(signal.SIGTERM, 7)
+
+    monkeypatch.setattr(Trainer, "run", end)
+    done = run("train", "drawn", "--limit", 120, "--epochs", 1, "--out", tmp_path / "run")
+    assert done.exit_code == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_the_command_to_go_on_is_one_that_can_be_typed_here(tmp_path, monkeypatch, found):
+    import shutil
+
+    from chainrule.cli import train as command
+
+    program = tmp_path / "my bin" / "chainrule"
+    program.parent.mkdir()
+    program.write_text("")
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setattr(shutil, "which", lambda name: str(program) if found else None)
+    assert command._program() == ("chainrule" if found else f"'{program}'")
+    monkeypatch.setattr(sys, "argv", ["/usr/lib/python/chainrule/__main__.py"])
+    assert command._program() == "python -m chainrule"
+
+
+def test_a_network_is_tested_on_what_it_was_trained_for(trained, monkeypatch):
+    from chainrule.errors import DownloadError
+    from chainrule.train import pictures
+
+    def unreachable(*args: object, **kwargs: object):
+        raise DownloadError("no mirror could be reached", cure="by hand")
+
+    monkeypatch.setattr(pictures, "locate", unreachable)
+    done = run("eval", trained, "--dataset", "mnist")
+    assert done.exit_code == 2
+    assert "no mirror could be reached" in done.stderr
+    assert "--data" in done.stderr
+
+
+def test_a_network_of_other_classes_is_not_tested(trained, monkeypatch):
+    from chainrule import train
+
+    real = train.load_test
+
+    def fewer(*args: object):
+        pictures, classes = real(*args)
+        return pictures, classes[:9]
+
+    monkeypatch.setattr(train, "load_test", fewer)
+    done = run("eval", trained)
+    assert done.exit_code == 2
+    assert "has 9 classes" in done.stderr
+    assert "tells 10" in done.stderr
+
+
+def test_a_checkpoint_of_another_network_is_told(trained, tmp_path, monkeypatch):
+    from chainrule.cli import saved
+
+    monkeypatch.setattr(saved, "build_model", lambda name, classes: chainrule.nn.Linear(2, 2))
+    done = run("eval", trained)
+    assert done.exit_code == 1
+    assert "does not fit" in done.stderr
+    assert "the version of chainrule that wrote it" in done.stderr

@@ -393,3 +393,87 @@ def test_the_cache_folder_follows_the_platform(
     assert fetch_module.cache_folder() == tmp_path / "xdg" / "chainrule"
     monkeypatch.setattr(fetch_module.sys, "platform", "darwin")
     assert fetch_module.cache_folder().parts[-3:] == ("Library", "Caches", "chainrule")
+    monkeypatch.setattr(fetch_module.sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    assert fetch_module.cache_folder() == tmp_path / "local" / "chainrule"
+    monkeypatch.delenv("LOCALAPPDATA")
+    assert fetch_module.cache_folder().parts[-3:] == ("AppData", "Local", "chainrule")
+
+
+def test_an_archive_without_the_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "emnist").mkdir()
+    with zipfile.ZipFile(tmp_path / "emnist" / "gzip.zip", "w") as packed:
+        packed.writestr("gzip/readme", b"")
+    with pytest.raises(DataError, match=r"expected the file gzip/emnist-digits.*found none"):
+        load("emnist-digits", tmp_path)
+
+
+def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
+    write_set(tmp_path / "mnist", suffix="")
+    for sizes in ((4, 27, 28), (0, 28, 28)):
+        for stem in describe("mnist").files:
+            shape = sizes if "images" in stem else sizes[:1]
+            write_idx(tmp_path / "mnist" / stem, np.zeros(shape, np.uint8))
+        with pytest.raises(DataError, match="28 x 28"):
+            load("mnist", tmp_path)
+
+
+def test_a_redirection_out_of_the_secure_web_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import urllib.request
+
+    class Insecure(io.BytesIO):
+        url, status, headers = "http://elsewhere/file.bin", 200, {}
+
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: Insecure(BODY))
+    with pytest.raises(DownloadError, match="insecure address, http://elsewhere"):
+        download(remote("https://somewhere", "ok"), tmp_path)
+    assert "file.bin" not in leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("step", ["lock", "open", "close", "rename", "throw away"])
+def test_each_step_that_the_disk_refuses_is_a_storage_error(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    real_open = Path.open
+
+    class Lazy(io.FileIO):
+        def close(self) -> None:
+            super().close()
+            refuse()
+
+    def open_part(self: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        if mode != "ab":
+            return real_open(self, mode, *args, **kwargs)
+        return Lazy(self, "ab") if step == "close" else refuse()
+
+    path = "ok"
+    if step == "lock":
+        pytest.importorskip("fcntl")
+        monkeypatch.setattr(os, "open", refuse)
+    elif step in ("open", "close"):
+        monkeypatch.setattr(Path, "open", open_part)
+    elif step == "rename":
+        monkeypatch.setattr(os, "replace", refuse)
+    else:
+        path = "damaged"
+        monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StorageError, match="No space left"):
+        download(remote(server, path), tmp_path)
+    monkeypatch.undo()
+    assert not (tmp_path / "file.bin").exists()
+
+
+def test_drawn_digits_print_how_many_they_are() -> None:
+    from chainrule.data import DrawnDigits
+
+    assert repr(DrawnDigits(3)) == "DrawnDigits(3 pictures)"
+
+
+def test_a_set_prints_its_size_and_classes(tmp_path: Path) -> None:
+    write_set(tmp_path / "mnist", suffix="")
+    assert repr(MNIST(tmp_path, download=False)) == "MNIST(4 pictures, 10 classes)"

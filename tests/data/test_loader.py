@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chainrule import data
 from chainrule.data import (
     BatchSampler,
     Compose,
@@ -353,3 +354,95 @@ def test_a_stream_can_be_listed_though_it_has_no_length() -> None:
     assert [batch.tolist() for batch in list(loader)] == [[0, 1, 2], [3, 4, 5], [6]]
     with pytest.raises(TypeError, match="no length"):
         len(loader)
+
+
+class Numbers(data.Dataset):
+    """Counts how it is asked."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.asked = count, []
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> int:
+        raise AssertionError("many are asked for at once")
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        self.asked.append(list(indices))
+        return [{"number": index, "name": f"no. {index}"} for index in indices]
+
+
+def test_a_data_set_that_gives_many_at_once_is_asked_for_many() -> None:
+    numbers = Numbers(5)
+    batches = list(data.DataLoader(numbers, batch_size=2))
+    assert numbers.asked == [[0, 1], [2, 3], [4]]
+    assert [batch["number"].tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
+    assert batches[2]["name"] == ["no. 4"]
+
+
+class Records(data.IterableDataset):
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __iter__(self) -> Any:
+        for number in range(self.count):
+            yield {"x": np.float32(number), "name": str(number)}
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def test_a_stream_without_batches_gives_sample_by_sample() -> None:
+    loader = data.DataLoader(Records(3), batch_size=None)
+    assert len(loader) == 3
+    samples = list(loader)
+    assert [sample["name"] for sample in samples] == ["0", "1", "2"]
+    assert [float(sample["x"]) for sample in samples] == [0, 1, 2]
+    doubled = data.DataLoader(Records(3), batch_size=None, collate_fn=lambda s: s["x"] * 2)
+    assert list(doubled) == [0, 2, 4]
+    assert len(data.DataLoader(Records(5), batch_size=2)) == 3
+    assert len(data.DataLoader(Records(5), batch_size=2, drop_last=True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda: data.RandomSampler("abc", num_samples=0), ConfigError, "num_samples is 0"),
+        (lambda: data.WeightedRandomSampler([1.0, 2.0], 0), ConfigError, "num_samples is 0"),
+        (lambda: data.ConcatDataset([Records(3)]), DataError, "no length"),
+        (lambda: data.Dataset()[0], NotImplementedError, "Dataset has no __getitem__"),
+        (lambda: iter(data.IterableDataset()), NotImplementedError, "no __iter__"),
+        (lambda: data.Subset([1, 2], [0]).nothing, AttributeError, "'Subset'.*'nothing'"),
+        (lambda: data.TensorDataset(np.array([object()])), DataError, "Python objects"),
+        (lambda: data.EMNIST("x", "greek"), ConfigError, "'greek'"),
+    ],
+)
+def test_what_a_loader_can_not_be_made_of_is_told(call: Any, error: Any, match: str) -> None:
+    with pytest.raises(error, match=match):
+        call()
+
+
+def test_a_state_of_another_kind_of_generator_or_of_no_epoch_is_refused() -> None:
+    loader = data.DataLoader(Numbers(4), batch_size=2, shuffle=True, generator=0)
+    state = loader.state_dict()
+    with pytest.raises(ConfigError, match="-1 batches"):
+        loader.load_state_dict({**state, "batches": -1})
+    other = {"generator": {**state["epoch_start"]["generator"], "bit_generator": "MT19937"}}
+    with pytest.raises(ConfigError, match="does not fit") as raised:
+        loader.load_state_dict({**state, "epoch_start": other})
+    assert "the same kind of generator" in raised.value.cure
+
+
+@pytest.mark.parametrize(
+    ("call", "cure"),
+    [
+        (lambda: data.RandomSampler("abc", num_samples=0), "leave it out"),
+        (lambda: data.ConcatDataset([]), "a list of data sets"),
+        (lambda: data.ConcatDataset([Records(3)]), "IterableDataset of your own"),
+    ],
+)
+def test_a_refusal_says_what_would_do(call: Any, cure: str) -> None:
+    with pytest.raises((ConfigError, DataError)) as raised:
+        call()
+    assert cure in raised.value.cure

@@ -95,6 +95,12 @@ def test_bad_settings(make: Any) -> None:
         make()
 
 
+def test_a_negative_shift_is_called_one() -> None:
+    with pytest.raises(ConfigError, match=r"^RandomShift: pixels is -1") as raised:
+        RandomShift(-1)
+    assert raised.value.cure
+
+
 def test_randomness_is_the_generators() -> None:
     steps = Compose([RandomAffine(10), RandomShift(1), RandomHorizontalFlip()])
     assert steps.random

@@ -59,5 +59,7 @@ def test_refuses_bounds_that_are_none() -> None:
             nn.clip_grad_norm_(x, bad)  # type: ignore[arg-type]
         with pytest.raises(ConfigError):
             nn.clip_grad_value_(x, bad)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="big"):
+        nn.clip_grad_norm_(x, 1.0, norm_type="big")
     with pytest.raises(ConfigError, match="norm_type=0"):
         nn.clip_grad_norm_(x, 1.0, norm_type=0)

@@ -180,3 +180,38 @@ def test_mixed_dtypes_are_refused():
 def test_a_bias_of_the_wrong_size_is_refused():
     with pytest.raises(ShapeError, match="bias"):
         F.conv2d(chainrule.ones(1, 1, 3, 3), chainrule.ones(2, 1, 2, 2), chainrule.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "x", "error", "match", "cure"),
+    [
+        ({"groups": 2}, (1, 3, 4, 4), ShapeError, "3 input channels.*groups=2", "divide"),
+        ({"groups": 0}, (1, 3, 4, 4), ConfigError, "groups is 0", "positive"),
+        ({"padding": 4}, (1, 3, 1, 1), ShapeError, r"\[-5, -5\]", "less padding"),
+        ({"output_padding": 1}, (1, 3, 1, 1), ConfigError, r"output_padding is \[1, 1\]", "small"),
+    ],
+)
+def test_a_transposed_convolution_that_can_not_be_says_why(kwargs, x, error, match, cure):
+    with pytest.raises(error, match=match) as raised:
+        F.conv_transpose2d(chainrule.ones(x), chainrule.ones(3, 2, 3, 3), **kwargs)
+    assert cure in raised.value.cure
+
+
+def test_paddings_by_name_are_none_and_what_keeps_the_size(rng):
+    x, w = (chainrule.tensor(rng.standard_normal(shape)) for shape in ((1, 2, 7), (3, 2, 4)))
+    valid = F.conv1d(x, w, padding="valid").numpy()
+    np.testing.assert_array_equal(valid, F.conv1d(x, w).numpy())
+    same = F.conv1d(x, w, padding="same")
+    assert same.shape == (1, 3, 7)
+    # a kernel of 4 reaches 3 beyond its first element: 1 before and 2 after, as in PyTorch
+    np.testing.assert_array_equal(same.numpy()[..., 1:5], valid)
+
+
+def test_conv3d_is_its_definition(rng):
+    x, w, b = (rng.standard_normal(s) for s in ((2, 2, 4, 3, 5), (3, 2, 2, 3, 2), (3,)))
+    y = F.conv3d(*map(chainrule.tensor, (x, w, b)), stride=(1, 1, 2)).numpy()
+    expected = np.empty((2, 3, 3, 1, 2))
+    for d, h, v in np.ndindex(3, 1, 2):
+        window = x[:, :, d : d + 2, h : h + 3, 2 * v : 2 * v + 2]
+        expected[:, :, d, h, v] = np.einsum("ncijk,ocijk->no", window, w) + b
+    np.testing.assert_allclose(y, expected, rtol=1e-12)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule
+from chainrule import nn
 from chainrule.errors import ConfigError, DimensionError, DTypeError, ShapeError
 from chainrule.nn import functional as F
 
@@ -40,6 +41,34 @@ def test_linear_in_float16_sums_in_float32():
     assert y.item() == pytest.approx(float(np.float16(0.1)) * 4000, rel=1e-3)
 
 
+def test_a_weight_of_one_dimension_gives_one_number_for_each_sample(rng):
+    x, w = rng.standard_normal((5, 4)), rng.standard_normal(4)
+    y = F.linear(chainrule.tensor(x), chainrule.tensor(w), chainrule.tensor(2.0).double())
+    np.testing.assert_allclose(y.numpy(), x @ w + 2, rtol=1e-12)
+    with pytest.raises(ShapeError, match=r"f32\[2,2,2\] is not a matrix") as raised:
+        F.linear(chainrule.ones(5, 2), chainrule.ones(2, 2, 2))
+    assert "[out_features, in_features]" in raised.value.cure
+
+
+@pytest.mark.parametrize("leading", [(), (5,), (2, 5)])
+def test_bilinear_is_its_quadratic_form(rng, leading):
+    x, y = (rng.standard_normal((*leading, size)) for size in (3, 4))
+    layer = nn.Bilinear(3, 4, 2, dtype=chainrule.float64)
+    weight, bias = (each.detach().numpy() for each in (layer.weight, layer.bias))
+    expected = np.einsum("...i,kij,...j->...k", x, weight, y)
+    mine = layer(chainrule.tensor(x), chainrule.tensor(y)).detach().numpy()
+    np.testing.assert_allclose(mine, expected + bias, rtol=1e-10)
+    plain = F.bilinear(chainrule.tensor(x), chainrule.tensor(y), layer.weight).detach().numpy()
+    np.testing.assert_allclose(plain, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_a_bilinear_layer_is_drawn_within_one_over_the_root_of_its_first_input():
+    layer = nn.Bilinear(16, 9, 20)
+    for each in layer.parameters():
+        assert 0.2 < each.detach().abs().max().item() <= 0.25
+    assert nn.Bilinear(2, 2, 2, bias=False).bias is None
+
+
 def test_bilinear_misfits_are_refused():
     with pytest.raises(ShapeError, match="bilinear"):
         F.bilinear(chainrule.ones(5, 3), chainrule.ones(5, 4), chainrule.ones(2, 4, 3))
@@ -64,6 +93,9 @@ def test_the_padding_row_gets_no_gradient():
     table = chainrule.ones(4, 2, requires_grad=True)
     F.embedding(chainrule.tensor([0, 1, 1, 3]), table, padding_idx=1).sum().backward()
     assert table.grad[:, 0].tolist() == [1, 0, 0, 1]
+    table.grad = None
+    F.embedding(chainrule.tensor([0, 1, 1, 3]), table, padding_idx=-1).sum().backward()
+    assert table.grad[:, 0].tolist() == [1, 2, 0, 0]
 
 
 def test_embedding_refusals():
@@ -202,6 +234,12 @@ def test_attention_refusals():
         attend(q, k, k, chainrule.ones(5, 3) > 0)
     with pytest.raises(DTypeError, match="mask"):
         attend(q, k, k, chainrule.ones(3, 5, dtype=chainrule.int64))
+    with pytest.raises(DTypeError, match=r"f32\[3,4\], f64\[5,4\]") as raised:
+        attend(q, k.double(), k)
+    assert ".to(dtype)" in raised.value.cure
+    with pytest.raises(ShapeError, match="batch dimensions do not broadcast") as raised:
+        attend(*[chainrule.ones(batch, 3, 4) for batch in (2, 3, 3)])
+    assert "enable_gqa" in raised.value.cure
     with pytest.raises(ConfigError, match="both"):
         attend(q, k, k, chainrule.ones(3, 5) > 0, is_causal=True)
     with pytest.raises(ConfigError, match="heads"):
@@ -272,3 +310,28 @@ def test_the_public_list_is_sorted_and_complete():
     assert sorted(F.__all__) == F.__all__
     for name in F.__all__:
         assert getattr(F, name).__doc__
+
+
+def test_interpolate_repeats_the_nearest_and_wants_a_size_for_each_dimension():
+    x = chainrule.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    assert F.interpolate(x, size=(2, 4)).tolist() == [[[[1, 1, 2, 2], [3, 3, 4, 4]]]]
+    assert F.interpolate(x, size=(1, 3)).tolist() == [[[[1, 1, 2]]]]
+    for size in ((2, 2, 2), -1, (2, 0)):
+        with pytest.raises(ConfigError, match="2 spatial dimensions") as raised:
+            F.interpolate(x, size=size)
+        assert str(size) in raised.value.problem
+        assert "positive" in raised.value.cure
+
+
+def test_a_temperature_of_zero_is_refused():
+    with pytest.raises(ConfigError, match=r"tau is 0\.0") as raised:
+        F.gumbel_softmax(chainrule.ones(2, 4), tau=0.0)
+    assert "above 0" in raised.value.cure
+
+
+def test_shared_heads_are_those_of_repeated_keys_and_values(rng):
+    q, k, v = (chainrule.tensor(rng.standard_normal((h, 5, 4))) for h in (6, 2, 2))
+    shared = F.scaled_dot_product_attention(q, k, v, enable_gqa=True).numpy()
+    for head in range(6):
+        alone = F.scaled_dot_product_attention(q[head], k[head // 3], v[head // 3]).numpy()
+        np.testing.assert_allclose(shared[head], alone, rtol=1e-12)

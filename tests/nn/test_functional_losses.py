@@ -191,3 +191,58 @@ def test_what_is_no_probability_is_named():
         F.binary_cross_entropy(chainrule.tensor([0.5, -0.5]), chainrule.ones(2))
     nan = chainrule.tensor([float("nan")])
     assert math.isnan(F.binary_cross_entropy(nan, chainrule.ones(1)).item())
+
+
+def test_weights_that_do_not_fit_the_classes_are_refused():
+    x, target = chainrule.ones(2, 3), chainrule.tensor([0, 1])
+    with pytest.raises(ShapeError, match=r"f32\[2\].*takes f32\[3\]") as raised:
+        F.nll_loss(x, target, chainrule.ones(2))
+    assert "one weight per class" in raised.value.cure
+    with pytest.raises(ShapeError, match="has 3 classes") as raised:
+        F.cross_entropy(x, chainrule.ones(2, 3) / 3, chainrule.ones(2))
+    assert "one weight per class" in raised.value.cure
+    with pytest.raises(ShapeError, match=r"pos_weight f32\[3\]") as raised:
+        F.binary_cross_entropy_with_logits(
+            chainrule.ones(3, 2), chainrule.ones(3, 2), pos_weight=chainrule.ones(3)
+        )
+    assert "one element per class" in raised.value.cure
+    with pytest.raises(ShapeError, match="no dimension of classes"):
+        F.nll_loss(chainrule.tensor(1.0), chainrule.tensor(0))
+
+
+def test_integers_are_losses_of_floats():
+    x, t = chainrule.tensor([1, 2]), chainrule.tensor([3, 4])
+    assert F.huber_loss(x, t).item() == 1.5
+    assert F.mse_loss(x, t, reduction="none").tolist() == [4, 4]
+
+
+def test_weights_multiply_each_loss_before_the_reduction(rng):
+    x, t, w = rng.random((3, 4, 5))
+    tensors = [chainrule.tensor(each) for each in (x, t)]
+    for loss, each in ((F.mse_loss, (x - t) ** 2), (F.l1_loss, np.abs(x - t))):
+        y = loss(*tensors, weight=chainrule.tensor(w), reduction="none")
+        np.testing.assert_allclose(y.numpy(), each * w, rtol=1e-12)
+        y = loss(*tensors, weight=chainrule.tensor(w), reduction="sum")
+        assert y.item() == pytest.approx((each * w).sum())
+
+
+@pytest.mark.parametrize(
+    "loss", [F.binary_cross_entropy, F.binary_cross_entropy_with_logits, F.mse_loss, F.kl_div]
+)
+def test_a_loss_computed_again_and_again_leaves_its_inputs_alone(rng, loss):
+    p, t = rng.random((2, 4, 3))
+    x, target = chainrule.tensor(p), chainrule.tensor(t)
+    first = loss(x, target).item()
+    for _ in range(4):
+        assert loss(x, target).item() == first
+    np.testing.assert_array_equal(x.numpy(), p)
+    np.testing.assert_array_equal(target.numpy(), t)
+
+
+def test_cross_entropy_computed_again_and_again_leaves_its_targets_alone(rng):
+    x, target = chainrule.tensor(rng.standard_normal((2, 3))), chainrule.tensor([2, 0])
+    first = [F.cross_entropy(x, target, ignore_index=ignored).item() for ignored in (-100, 0)]
+    for _ in range(4):
+        again = [F.cross_entropy(x, target, ignore_index=ignored).item() for ignored in (-100, 0)]
+        assert again == first
+    assert target.tolist() == [2, 0]

@@ -6,7 +6,7 @@ import pytest
 import chainrule
 from chainrule.autograd import gradgradcheck
 from chainrule.core.op import registry
-from chainrule.errors import DTypeError, ShapeError
+from chainrule.errors import ConfigError, DTypeError, ShapeError
 from chainrule.nn import functional as F
 
 
@@ -128,7 +128,17 @@ def test_it_runs_without_a_tape(rng):
         (lambda x: F.batch_norm(x[:1, :, 0], None, None, training=True), "one number per channel"),
         (lambda x: F.batch_norm(x, None, None), "no running statistics"),
         (lambda x: F.batch_norm(x, chainrule.ones(4), chainrule.ones(4)), "3 channels"),
-        (lambda x: F.instance_norm(x[:, :, 0]), "places"),
+        (lambda x: F.batch_norm(x[:, 0, 0], None, None, training=True), r"f32\[2\]"),
+        (lambda x: F.batch_norm(x, chainrule.ones(4), chainrule.ones(4)), "^batch_norm: "),
+        (lambda x: F.instance_norm(x[:, :, 0]), r"^instance_norm: .*f32\[2,3\]"),
+        (lambda x: F.instance_norm(x[:, :, :1]), r"^instance_norm: .*f32\[2,3,1\]"),
+        (lambda x: F.instance_norm(x, weight=chainrule.ones(2)), "^instance_norm: .*3 channels"),
+        (
+            lambda x: F.instance_norm(
+                x, chainrule.ones(2), chainrule.ones(2), use_input_stats=False
+            ),
+            "^instance_norm: .*3 channels",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_reason(call, match):
@@ -140,3 +150,36 @@ def test_what_does_not_fit_is_refused_with_a_reason(call, match):
 def test_mixed_dtypes_are_refused():
     with pytest.raises(DTypeError, match="dtypes differ"):
         F.layer_norm(chainrule.ones(2, 3), 3, chainrule.ones(3).to(chainrule.float64))
+    with pytest.raises(DTypeError, match=r"f16\[2,3\].*f32\[3\]") as raised:
+        F.layer_norm(chainrule.ones(2, 3).half(), 3, chainrule.ones(3))
+    assert ".to(dtype)" in raised.value.cure
+    statistics = chainrule.ones(3).double()
+    with pytest.raises(DTypeError, match=r"f32\[2,3\].*f64\[3\]"):
+        F.batch_norm(chainrule.ones(2, 3), statistics, statistics)
+    with pytest.raises(DTypeError, match=r"^instance_norm: .*f32\[2,3,4\].*f64\[3\]"):
+        F.instance_norm(chainrule.ones(2, 3, 4), weight=statistics)
+    half = F.instance_norm(chainrule.ones(2, 3, 4).half(), weight=chainrule.ones(3))
+    assert half.dtype is chainrule.float16
+
+
+def test_no_groups_are_refused():
+    with pytest.raises(ConfigError, match="num_groups is 0") as raised:
+        F.group_norm(chainrule.ones(2, 4), 0)
+    assert "positive" in raised.value.cure
+
+
+def test_instance_norm_scales_channels_and_can_use_what_it_learned(rng):
+    x = rng.standard_normal((2, 3, 5))
+    scale, shift = rng.standard_normal((2, 3))
+    mean, var = rng.standard_normal(3), rng.random(3) + 0.5
+    given = [chainrule.tensor(each) for each in (mean, var, scale, shift)]
+
+    def stretched(y):
+        return y * scale[:, None] + shift[:, None]
+
+    y = F.instance_norm(chainrule.tensor(x), None, None, *given[2:], eps=0.0).numpy()
+    own = (x - x.mean(2, keepdims=True)) / x.std(2, keepdims=True)
+    np.testing.assert_allclose(y, stretched(own), rtol=1e-10)
+    y = F.instance_norm(chainrule.tensor(x), *given, use_input_stats=False, eps=0.0).numpy()
+    fixed = (x - mean[:, None]) / np.sqrt(var)[:, None]
+    np.testing.assert_allclose(y, stretched(fixed), rtol=1e-10)

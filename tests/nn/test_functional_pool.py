@@ -5,7 +5,7 @@ import pytest
 
 import chainrule
 from chainrule.autograd import gradgradcheck
-from chainrule.errors import ConfigError, ShapeError
+from chainrule.errors import ConfigError, DimensionError, ShapeError
 from chainrule.nn import functional as F
 
 
@@ -108,3 +108,30 @@ def test_fold_counts_how_many_windows_a_pixel_is_in():
     assert counts.tolist() == [[[[1, 2, 1], [2, 4, 2], [1, 2, 1]]]]
     with pytest.raises(ShapeError, match="fold"):
         F.fold(chainrule.ones(1, 3, 4), (3, 3), 2)
+
+
+def test_one_more_window_in_ceil_mode_must_begin_inside():
+    """PyTorch's rule: of the window that would begin in the padding after the input, none."""
+    x = chainrule.arange(5.0).reshape(1, 1, 5)
+    assert F.max_pool1d(x, 2, 2, ceil_mode=True).tolist() == [[[1, 3, 4]]]
+    assert F.max_pool1d(x, 2, 2).tolist() == [[[1, 3]]]
+    narrow = chainrule.arange(2.0).reshape(1, 1, 2)
+    # windows begin at -1, 1 and 3; the last of these lies beyond the input
+    assert F.max_pool1d(narrow, 2, 2, padding=1, ceil_mode=True).tolist() == [[[0, 1]]]
+    # windows begin at -1 and 2, and there is no element 2
+    assert F.max_pool1d(narrow, 2, 3, padding=1, ceil_mode=True).tolist() == [[[0]]]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda x: F.avg_pool2d(x, 2, divisor_override=0), ConfigError, "divisor_override is 0"),
+        (lambda x: F.adaptive_avg_pool2d(x, 0), ConfigError, "output_size is 0"),
+        (lambda x: F.adaptive_avg_pool2d(x, (2, 2, 2)), ConfigError, r"\(2, 2, 2\)"),
+        (lambda x: F.adaptive_avg_pool2d(x[:, :, :0], 2), ShapeError, "nothing to take means"),
+        (lambda x: F.avg_pool2d(x[0, 0], 2), DimensionError, r"f32\[3,3\]"),
+    ],
+)
+def test_means_of_what_there_is_not_are_refused(call, error, match):
+    with pytest.raises(error, match=match):
+        call(chainrule.ones(1, 1, 3, 3))

@@ -48,9 +48,13 @@ def test_dropout_acts_in_training_only() -> None:
     np.testing.assert_array_equal(layer(x).numpy(), first)
 
 
-def test_channel_dropout_drops_whole_channels() -> None:
-    y = nn.Dropout2d(0.5)(chainrule.ones(20, 10, 3, 3)).numpy()
-    per_channel = y.reshape(200, 9)
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_channel_dropout_drops_whole_channels(axes: int) -> None:
+    layer = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)[axes - 1](0.5)
+    x = chainrule.ones(20, 10, *[3] * axes)
+    np.testing.assert_array_equal(layer.eval()(x).numpy(), x.numpy())
+    y = layer.train()(x).numpy()
+    per_channel = y.reshape(200, 3**axes)
     assert (per_channel.min(1) == per_channel.max(1)).all()
     assert set(np.unique(y)) == {0, 2}
 
@@ -156,3 +160,61 @@ def test_recurrent_layers_refuse_states_of_other_sizes_and_empty_sequences(kind:
     with pytest.raises(ShapeError, match="no steps"):
         layer(x[:0])
     assert layer(x[:, 0], None)[0].shape == (3, 5)
+
+
+def test_alpha_dropout_sends_to_the_least_of_selu_and_keeps_mean_and_variance() -> None:
+    """Klambauer et al., section 3: dropped units become -α s, then a affine map undoes the rest."""
+    layer, x = nn.AlphaDropout(0.2), chainrule.randn(20_000)
+    y = layer(x).numpy()
+    assert y.mean() == pytest.approx(0, abs=0.05)
+    assert y.std() == pytest.approx(1, abs=0.05)
+    _, counts = np.unique(y, return_counts=True)
+    assert counts.max() == pytest.approx(0.2 * 20_000, rel=0.1), "all dropped are the same number"
+    np.testing.assert_array_equal(layer.eval()(x).numpy(), x.numpy())
+
+
+@pytest.mark.parametrize(
+    ("mode", "numpys"), [("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")]
+)
+def test_a_border_of_another_kind_is_that_of_numpy(rng, mode: str, numpys: str) -> None:
+    x = rng.standard_normal((2, 1, 5, 6)).astype(np.float32)
+    layer = nn.Conv2d(1, 2, 3, padding=(1, 2), padding_mode=mode)
+    wide = np.pad(x, ((0, 0), (0, 0), (1, 1), (2, 2)), mode=numpys)
+    expected = nn.functional.conv2d(chainrule.tensor(wide), layer.weight, layer.bias)
+    y = layer(chainrule.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+    same = nn.Conv2d(1, 2, (3, 4), padding="same", padding_mode=mode)
+    assert same(chainrule.tensor(x)).shape == (2, 2, 5, 6)
+    wide = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 2)), mode=numpys)
+    expected = nn.functional.conv2d(chainrule.tensor(wide), same.weight, same.bias)
+    y = same(chainrule.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_layers_of_sequences_are_their_functions(rng) -> None:
+    x = chainrule.tensor(rng.standard_normal((2, 4, 9)).astype(np.float32))
+    windows = np.lib.stride_tricks.sliding_window_view(x.numpy(), 3, -1)[..., ::2, :]
+    np.testing.assert_array_equal(nn.MaxPool1d(3, 2)(x).numpy(), windows.max(-1))
+    np.testing.assert_allclose(nn.AvgPool1d(3, 2)(x).numpy(), windows.mean(-1), rtol=1e-5)
+    padded = nn.AvgPool1d(3, 3, padding=1, count_include_pad=False)(x).numpy()
+    np.testing.assert_allclose(padded[..., 0], x.numpy()[..., :2].mean(-1), rtol=1e-5)
+    thirds = x.numpy().reshape(2, 4, 3, 3).mean(-1)
+    np.testing.assert_allclose(nn.AdaptiveAvgPool1d(3)(x).numpy(), thirds, rtol=1e-5, atol=1e-7)
+
+
+def test_a_transposed_convolution_of_sequences_spreads_its_kernel() -> None:
+    layer = nn.ConvTranspose1d(1, 1, 3, stride=2, bias=False)
+    with chainrule.no_grad():
+        layer.weight.copy_(chainrule.tensor([[[1.0, 2.0, 3.0]]]))
+    y = layer(chainrule.tensor([[[1.0, 10.0]]]))
+    assert y.tolist() == [[[1, 2, 13, 20, 30]]]
+    assert layer(chainrule.ones(1, 1, 2), output_size=(6,)).shape == (1, 1, 6)
+
+
+def test_norms_without_statistics_or_parameters_have_nothing_to_reset(rng) -> None:
+    layer = nn.BatchNorm1d(3, affine=False, track_running_stats=False)
+    layer.reset_parameters()
+    assert list(layer.state_dict()) == []
+    x = rng.standard_normal((8, 3)).astype(np.float32)
+    y = layer.eval()(chainrule.tensor(x)).numpy()  # statistics of the batch, there being no others
+    np.testing.assert_allclose(y, (x - x.mean(0)) / x.std(0), rtol=1e-3, atol=1e-4)

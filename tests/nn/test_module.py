@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import traceback
 from collections import OrderedDict
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import chainrule
 from chainrule import nn
-from chainrule.errors import ChainruleError, ConfigError, ModuleError, StateDictError
+from chainrule.errors import AutogradError, ChainruleError, ConfigError, ModuleError, StateDictError
 
 
 class Net(nn.Module):
@@ -76,6 +77,15 @@ def test_a_misspelled_attribute_gets_a_suggestion_and_stays_an_attribute_error()
         _ = model.frist
     assert not hasattr(model, "frist")
     assert getattr(model, "frist", 7) == 7
+
+
+def test_a_traceback_calls_a_misspelling_by_the_error_that_can_be_imported() -> None:
+    with pytest.raises(ModuleError) as raised:
+        _ = Net().frist
+    text = "".join(traceback.format_exception_only(raised.value))
+    assert text.startswith("chainrule.errors.ModuleError: Net has no attribute 'frist'")
+    assert raised.type.__name__ == "ModuleError"
+    assert type(pickle.loads(pickle.dumps(raised.value))) is ModuleError
 
 
 def test_a_missing_forward_is_named() -> None:
@@ -157,6 +167,9 @@ def test_dtype_conversion_keeps_the_objects_and_the_integers() -> None:
     assert model.norm.num_batches_tracked.dtype == chainrule.int64
     assert model(chainrule.ones(2, 3, dtype=chainrule.float64)).dtype == chainrule.float64
     assert model.half().scale.dtype == chainrule.float16
+    assert model.float().scale.dtype == chainrule.float32
+    assert model.cpu() is model.to("cpu") is model
+    assert model.scale.dtype == chainrule.float32
     assert model.to("cpu", chainrule.float32).scale.dtype == chainrule.float32
     assert model.to(chainrule.ones(1, dtype=chainrule.float64)).scale.dtype == chainrule.float64
     for wrong in ("cuda", chainrule.int64):
@@ -334,6 +347,38 @@ def test_backward_hooks_see_both_gradients_and_replace_the_inputs() -> None:
     assert len(seen) == 1
 
 
+class Halves(nn.Module):
+    """Two inputs; a tuple or a list of two outputs."""
+
+    def __init__(self, kind: type) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x, y):
+        return self.kind((x * 2, y * 3))
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_backward_hooks_see_every_input_and_output(kind) -> None:
+    module, seen = Halves(kind), []
+
+    def hook(module, grad_input, grad_output):
+        seen.append([[each.item() for each in grads] for grads in (grad_input, grad_output)])
+
+    handle = module.register_full_backward_hook(hook)
+    x, y = (chainrule.tensor(1.0, requires_grad=True) for _ in range(2))
+    outputs = module(x, y)
+    assert type(outputs) is kind
+    (outputs[0] + outputs[1] * 10).backward()
+    assert seen == [[[2, 30], [1, 10]]]
+    handle.remove()
+    module.register_full_backward_hook(lambda module, grad_input, grad_output: grad_input)
+    outputs = module(x, y)
+    with pytest.raises(AutogradError, match="hook of Halves returned 2 gradients") as raised:
+        (outputs[0] + outputs[1]).backward()
+    assert "return it, or None" in raised.value.cure
+
+
 def test_backward_hook_of_a_module_whose_input_has_no_gradient() -> None:
     layer = nn.Linear(2, 1)
     seen: list[object] = []
@@ -396,6 +441,12 @@ def test_module_list_and_dict() -> None:
     layers.insert(0, nn.Tanh())
     assert len(layers) == 5
     assert len(layers[1:3]) == 2
+    assert isinstance(layers[1:3], nn.ModuleList)
+    assert layers[-1] is layers[4]
+    joined = layers + [nn.Tanh()]
+    assert isinstance(joined, nn.ModuleList)
+    assert [type(each).__name__ for each in joined][-2:] == ["ReLU", "Tanh"]
+    assert len(layers) == 5
     assert isinstance(layers.pop(0), nn.Tanh)
     assert len(list(layers.parameters())) == 6
     with pytest.raises(ModuleError, match="no forward"):
@@ -404,6 +455,8 @@ def test_module_list_and_dict() -> None:
     choices["tanh"] = nn.Tanh()
     assert list(choices) == list(choices.keys()) == ["relu", "linear", "tanh"]
     assert "tanh" in choices
+    assert dict(choices.items()) == {name: choices[name] for name in choices}
+    assert [type(each).__name__ for each in choices.values()] == ["ReLU", "Linear", "Tanh"]
     assert isinstance(choices.pop("tanh"), nn.Tanh)
     assert list(choices.state_dict()) == ["linear.weight", "linear.bias"]
     with pytest.raises(KeyError):
@@ -421,9 +474,16 @@ def test_parameter_list_and_dict() -> None:
     named = nn.ParameterDict({"a": chainrule.ones(2)})
     named["b"] = chainrule.ones(1)
     assert list(named.state_dict()) == list(named) == ["a", "b"]
+    assert list(named.keys()) == ["a", "b"]
+    assert [each.shape for each in named.values()] == [(2,), (1,)]
+    assert all(named[name] is each for name, each in named.items())
+    lines = ("(0): Parameter containing: [float32 of size 3]", "(1): Parameter containing: ")
+    assert repr(values) == f"ParameterList(\n    {lines[0]}\n    {lines[1]}[float32 of size 1]\n)"
+    assert repr(nn.ParameterList()) == "ParameterList()"
     del named["a"]
+    assert "a" not in named
     assert len(named) == 1
-    assert "f32[1]" in repr(named)
+    assert repr(named) == "ParameterDict(  (b): Parameter containing: [float32 of size 1])"
 
 
 def test_repr_of_nested_modules() -> None:
@@ -451,3 +511,30 @@ def test_a_parameter_shares_memory_and_is_a_leaf() -> None:
     assert not nn.Parameter(data, requires_grad=False).requires_grad
     with pytest.raises(ChainruleError):
         nn.Parameter(chainrule.tensor([1, 2]))
+
+
+def test_a_scalar_saved_as_a_vector_of_one_is_loaded_as_a_scalar() -> None:
+    module = nn.Module()
+    module.scale = nn.Parameter(chainrule.tensor(1.0))
+    module.load_state_dict({"scale": np.array([2.5], np.float32)})
+    assert module.scale.shape == ()
+    assert module.scale.item() == 2.5
+
+
+def test_what_did_not_match_prints_and_tells_how_to_load_all_the_same() -> None:
+    layer, part = nn.Linear(2, 1), {"weight": chainrule.ones(1, 2)}
+    loaded = layer.load_state_dict(part, strict=False)
+    assert repr(loaded) == "IncompatibleKeys(missing_keys=['bias'], unexpected_keys=[])"
+    assert repr(layer.load_state_dict(layer.state_dict())) == "<All keys matched successfully>"
+    with pytest.raises(StateDictError, match="missing: bias") as raised:
+        layer.load_state_dict(part)
+    assert "strict=False" in raised.value.cure
+
+
+def test_an_error_about_a_misspelled_attribute_survives_pickling() -> None:
+    with pytest.raises(ModuleError) as raised:
+        nn.Linear(1, 1).wieght  # noqa: B018
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert isinstance(again, ModuleError)
+    assert again.problem == "Linear has no attribute 'wieght'"
+    assert "'weight'" in again.cure

@@ -236,3 +236,28 @@ def test_numpy_operands():
     x = tensor(1.0, 2.0)
     assert (np.array([1.0, 1.0]) + x).tolist() == [2.0, 3.0]
     assert isinstance(np.float64(2.0) * x, cr.Tensor)
+
+
+def test_products_and_quotients_are_added_in_one_go(rng):
+    x, a, b = rng.random((3, 4)) + 0.5
+    tensors = [cr.tensor(each) for each in (x, a, b)]
+    for value in (1, -0.5):
+        y = cr.addcmul(*tensors, value=value).numpy()
+        np.testing.assert_allclose(y, x + value * a * b, rtol=1e-14)
+        y = cr.addcdiv(*tensors, value=value).numpy()
+        np.testing.assert_allclose(y, x + value * a / b, rtol=1e-14)
+
+
+def test_a_factor_of_the_second_operand_must_suit_it():
+    ones = cr.tensor([1, 1])
+    assert cr.add(ones, ones, alpha=3).tolist() == [4, 4]
+    assert cr.add(cr.tensor([1.0]), 3, alpha=2).tolist() == [7]
+    with pytest.raises(OpError, match=r"alpha is 1\.5.*integers") as raised:
+        cr.add(ones, ones, alpha=1.5)
+    assert "pass an int" in raised.value.cure
+
+
+def test_an_unknown_rounding_is_refused_and_the_known_ones_named():
+    with pytest.raises(OpError, match="'up'") as raised:
+        cr.div(cr.ones(2), 2, rounding_mode="up")
+    assert '"trunc" or "floor"' in raised.value.cure

@@ -118,3 +118,16 @@ def test_isin():
 def test_what_is_no_operand_is_refused():
     with pytest.raises(DTypeError, match="list"):
         operator.gt(cr.ones(2), [1, 2])
+
+
+def test_where_of_a_condition_alone_says_where_it_holds():
+    condition = cr.tensor([[True, False], [True, True]])
+    rows, columns = cr.where(condition)
+    expected = np.nonzero(condition.numpy())
+    assert (rows.tolist(), columns.tolist()) == tuple(each.tolist() for each in expected)
+
+
+def test_whole_numbers_can_be_close():
+    x, y = cr.tensor([1, 100, 2**60]), cr.tensor([2, 101, 2**60])
+    assert cr.isclose(x, y).tolist() == [False, False, True]
+    assert cr.isclose(x, y, rtol=0.02).tolist() == [False, True, True]

@@ -95,8 +95,10 @@ def test_gamma_functions_at_known_points():
     assert of("digamma", 0.5).item() == pytest.approx(-euler - 2 * math.log(2), rel=1e-15)
     trigamma = cr.polygamma(1, cr.tensor([1.0, 0.5], dtype=cr.float64)).tolist()
     assert trigamma == pytest.approx([math.pi**2 / 6, math.pi**2 / 2], rel=1e-14)
-    with pytest.raises(OpError, match="n is -1"):
-        cr.polygamma(-1, cr.tensor([1.0]))
+    for n in (-1, 1.5):
+        with pytest.raises(OpError, match=f"n is {n}") as raised:
+            cr.polygamma(n, cr.tensor([1.0]))
+        assert "test_elementwise.py" in raised.value.location
 
 
 @given(st.floats(-700, 700))
@@ -193,3 +195,11 @@ def test_functions_are_public_and_methods_where_their_first_parameter_is_input()
         assert hasattr(cr.Tensor, name)
     for name in in_place_methods():
         assert hasattr(cr.Tensor, name)
+
+
+def test_a_step_at_0_is_0_for_nan_as_pytorchs_is():
+    x, there = [math.nan, -math.inf, -0.0, 0.0, math.inf], [5.0, 5.0, 5.0, math.nan, 5.0]
+    y = cr.heaviside(cr.tensor(x), cr.tensor(there)).tolist()
+    assert y[:3] + y[4:] == [0.0, 0.0, 5.0, 1.0]
+    assert math.isnan(y[3])
+    assert cr.heaviside(cr.tensor([-1, 0, 2]), cr.tensor(7)).tolist() == [0, 7, 1]

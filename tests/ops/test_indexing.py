@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule.errors import DimensionError, DTypeError, ShapeError
+from chainrule.errors import ChainruleError, DimensionError, DTypeError, OpError, ShapeError
 from chainrule.ops.gathering import one_hot
 
 X = np.arange(24.0).reshape(2, 3, 4)
@@ -195,3 +195,113 @@ def test_one_hot_is_a_row_of_the_identity():
     classes = chainrule.tensor([2, 0, 1])
     assert one_hot(classes).tolist() == np.eye(3, dtype=int)[[2, 0, 1]].tolist()
     assert one_hot(classes, 4).dtype is chainrule.int64
+
+
+# ---- by name ---------------------------------------------------------------------------------
+
+
+def test_rows_are_overwritten_by_number():
+    x, index = chainrule.zeros(3, 2), chainrule.tensor([2, 0])
+    source = chainrule.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert chainrule.index_copy(x, 0, index, source).tolist() == [[3, 4], [0, 0], [1, 2]]
+    assert chainrule.index_copy(x, 1, chainrule.tensor(1), x[:, :1] + 5)[:, 1].tolist() == [5] * 3
+    for value in (7.0, chainrule.tensor(7.0)):
+        assert chainrule.index_fill(x, 0, index, value).tolist() == [[7, 7], [0, 0], [7, 7]]
+    scalar = chainrule.index_copy(chainrule.tensor(1.0), 0, index[1:], chainrule.tensor([5.0]))
+    assert scalar.shape == ()
+    assert scalar.item() == 5
+    assert x.tolist() == [[0, 0]] * 3
+    with pytest.raises(ShapeError, match=r"f32\[1,2\].*\[2, 2\]") as raised:
+        chainrule.index_copy(x, 0, index, source[:1])
+    assert "source" in raised.value.cure
+    with pytest.raises(ShapeError, match=r"f32\[1,2\].*\[2, 2\]"):
+        chainrule.index_add(x, 0, index, source[:1])
+
+
+def test_what_was_overwritten_by_number_has_no_gradient(rng):
+    x, y = (chainrule.tensor(rng.standard_normal((3, 2)), requires_grad=True) for _ in range(2))
+    chainrule.index_copy(x, 0, chainrule.tensor([2, 0]), y[:2]).sum().backward()
+    assert x.grad.tolist() == [[0, 0], [1, 1], [0, 0]]
+    assert y.grad.tolist() == [[1, 1], [1, 1], [0, 0]]
+    x.grad = None
+    chainrule.index_fill(x, 1, chainrule.tensor([0]), 3.0).sum().backward()
+    assert x.grad.tolist() == [[0, 1]] * 3
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "match"),
+    [([0.0], DTypeError, r"f32\[1\]"), ([[0]], DimensionError, r"i64\[1,1\]")],
+)
+def test_an_index_that_is_no_vector_of_integers_is_refused(index, error, match):
+    for call in (
+        lambda x, at: chainrule.index_select(x, 1, at),
+        lambda x, at: chainrule.index_fill(x, 1, at, 1.0),
+    ):
+        with pytest.raises(error, match=match) as raised:
+            call(chainrule.zeros(3, 2), chainrule.tensor(index))
+        assert "vector of integers" in raised.value.cure
+
+
+def test_index_put_writes_or_adds():
+    x, values = chainrule.zeros(3), chainrule.tensor([1.0, 2.0])
+    assert chainrule.index_put(x, (chainrule.tensor([2, 0]),), values).tolist() == [2, 0, 1]
+    twice = (chainrule.tensor([0, 0]),)
+    assert chainrule.index_put(x, twice, values, accumulate=True).tolist() == [3, 0, 0]
+    with pytest.raises(ChainruleError, match="no index tensor") as raised:
+        chainrule.index_put(x, (slice(0, 1),), values[:1])
+    assert "x[...] = value" in raised.value.cure
+
+
+def test_a_mask_takes_one_value_for_all_and_passes_its_gradient():
+    x = chainrule.zeros(2, 3)
+    value = chainrule.tensor(4.0, requires_grad=True)
+    mask = chainrule.tensor([[True, False, True], [False, False, True]])
+    x[mask] = value
+    np.testing.assert_array_equal(x.detach().numpy(), np.where(mask.numpy(), 4, 0))
+    x.sum().backward()
+    assert value.grad.item() == 3
+    rows = chainrule.zeros(2, 3)
+    rows[chainrule.tensor([False, True])] = chainrule.tensor(1.0)
+    assert rows.tolist() == [[0, 0, 0], [1, 1, 1]]
+    rows[0] = chainrule.ones(1, 1, 3) * 2  # leading dimensions of size 1 fall away, as in NumPy
+    assert rows.tolist() == [[2, 2, 2], [1, 1, 1]]
+
+
+def test_scatter_writes_adds_and_says_what_does_not_fit():
+    x, index, source = chainrule.zeros(2, 3), chainrule.tensor([[0, 1, 1]]), chainrule.ones(1, 3)
+    assert chainrule.scatter(x, 0, index, source).tolist() == [[1, 0, 0], [0, 1, 1]]
+    added = chainrule.scatter(x + 1, 0, index, source, reduce="add")
+    assert added.tolist() == [[2, 1, 1], [1, 2, 2]]
+    larger = chainrule.arange(6.0).reshape(2, 3)  # what lies beyond the index is left out
+    assert chainrule.scatter(x, 0, index, larger).tolist() == [[0, 0, 0], [0, 1, 2]]
+    for call, error, match in (
+        (lambda: x.scatter(0, index, source[:, :2]), ShapeError, r"f32\[1,2\] is smaller"),
+        (lambda: x.scatter(0, index, source.double()), DTypeError, r"f64\[1,3\].*f32\[2,3\]"),
+        (lambda: x.scatter(0, index.float(), source), DTypeError, r"index is f32\[1,3\]"),
+        (lambda: x.scatter(0, index, source, reduce="mul"), OpError, "'mul'"),
+        (lambda: x.gather(0, chainrule.zeros(1, 4).long()), ShapeError, r"i64\[1,4\].*\[2, 3\]"),
+    ):
+        with pytest.raises(error, match=match) as raised:
+            call()
+        assert raised.value.cure
+
+
+def test_take_along_dim_is_numpys(rng):
+    x = rng.standard_normal((4, 5))
+    order, first = x.argsort(1), x.argmin(0)[None]
+    for indices, dim in ((order, 1), (first, 0), (np.array([[3]]), 0)):
+        mine = chainrule.take_along_dim(chainrule.tensor(x), chainrule.tensor(indices), dim)
+        wide = np.broadcast_to(indices, (indices.shape[0], 5)) if dim == 0 else indices
+        np.testing.assert_array_equal(mine.numpy(), np.take_along_axis(x, wide, dim))
+    flat = chainrule.take_along_dim(chainrule.tensor(x), chainrule.tensor([7, 0]))
+    assert flat.tolist() == [x[1, 2], x[0, 0]]
+    with pytest.raises(ShapeError, match="differ in dimensions") as raised:
+        chainrule.take_along_dim(chainrule.tensor(x), chainrule.tensor([1]), 1)
+    assert "keepdim" in raised.value.cure
+    with pytest.raises(ShapeError, match="do not broadcast"):
+        chainrule.take_along_dim(chainrule.tensor(x), chainrule.zeros(3, 1).long(), 1)
+
+
+def test_masked_select_refuses_a_mask_that_does_not_broadcast():
+    with pytest.raises(ShapeError, match=r"masked_select: the mask is bool\[2\]"):
+        chainrule.ones(3).masked_select(chainrule.tensor([True, False]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule.errors import DimensionError, OpError, ShapeError
+from chainrule.errors import DimensionError, DTypeError, OpError, ShapeError
 
 
 def leaf(*shape, seed=0):
@@ -104,3 +104,46 @@ def test_grids_are_numpys():
 def test_misfits_name_the_users_line(function, error):
     with pytest.raises(error, match=r"test_joining\.py"):
         function()
+
+
+def test_nothing_falls_into_as_many_pieces_of_nothing():
+    pieces = chainrule.chunk(chainrule.ones(0, 2), 3)
+    assert [tuple(each.shape) for each in pieces] == [(0, 2)] * 3
+
+
+def test_one_vector_alone_is_its_own_product():
+    x = chainrule.tensor([1, 2])
+    assert chainrule.cartesian_prod(x) is x
+    assert chainrule.cartesian_prod(x, x + 2).tolist() == [[1, 3], [1, 4], [2, 3], [2, 4]]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda x: chainrule.tensor_split(x[0], 2), ShapeError, r"f32\[\] can't be cut into 2"),
+        (lambda x: chainrule.tensor_split(x, 0), ShapeError, r"f32\[4\] can't be cut into 0"),
+        (lambda x: chainrule.meshgrid(x, x, indexing="zz"), OpError, '\'zz\'(.|\n)*"ij".*"xy"'),
+        (lambda x: chainrule.meshgrid(x, x.long()), DTypeError, "vectors of one dtype"),
+    ],
+)
+def test_pieces_and_grids_that_can_not_be_are_refused(call, error, match):
+    with pytest.raises(error, match=match):
+        call(chainrule.ones(4))
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("atleast_1d", lambda x: chainrule.atleast_1d(1)),
+        ("atleast_2d", lambda x: chainrule.atleast_2d(x, 1)),
+        ("atleast_3d", lambda x: chainrule.atleast_3d([x, 1])),
+        ("hstack", lambda x: chainrule.hstack([x, 1])),
+        ("vstack", lambda x: chainrule.vstack([1, x])),
+        ("meshgrid", lambda x: chainrule.meshgrid(x, 1)),
+    ],
+)
+def test_a_number_is_to_be_wrapped_before_it_gets_dimensions(name, call):
+    with pytest.raises(DTypeError, match=f"^{name}: takes tensors, not a int") as raised:
+        call(chainrule.ones(2))
+    assert "chainrule.tensor" in raised.value.cure
+    assert "test_joining.py" in raised.value.location

@@ -154,3 +154,72 @@ def test_dtypes_are_promoted():
     assert chainrule.einsum("i,i", chainrule.arange(3), chainrule.arange(3)).item() == 5
     with pytest.raises(DTypeError):
         chainrule.ones(2, 2) @ [1.0, 2.0]
+
+
+def test_products_with_an_input_added(rng):
+    m, v, w = rng.standard_normal((2, 3)), rng.standard_normal(3), rng.standard_normal(2)
+    one, other = rng.standard_normal((4, 2, 3)), rng.standard_normal((4, 3, 5))
+    x, y = rng.standard_normal((2, 5)), rng.standard_normal((4, 2, 5))
+    lift = chainrule.tensor
+    cases = [
+        (chainrule.addmv, (w, m, v), m @ v, w),
+        (chainrule.addr, (m, w, v), np.outer(w, v), m),
+        (chainrule.baddbmm, (y, one, other), one @ other, y),
+        (chainrule.addbmm, (x, one, other), (one @ other).sum(0), x),
+        (chainrule.addmm, (x, m, other[0]), m @ other[0], x),
+    ]
+    for function, arguments, product, added in cases:
+        plain = function(*map(lift, arguments)).numpy()
+        np.testing.assert_allclose(plain, added + product, rtol=1e-12)
+        scaled = function(*map(lift, arguments), beta=0.5, alpha=-2).numpy()
+        np.testing.assert_allclose(scaled, 0.5 * added - 2 * product, rtol=1e-12, atol=1e-14)
+
+
+def test_products_of_named_kinds_take_those_shapes_only(rng):
+    one, other = rng.standard_normal((4, 2, 3)), rng.standard_normal((4, 3, 5))
+    y = chainrule.bmm(chainrule.tensor(one), chainrule.tensor(other))
+    np.testing.assert_allclose(y.numpy(), one @ other, rtol=1e-12)
+    y = chainrule.mv(chainrule.tensor(one[0]), chainrule.tensor(other[0, :, 0]))
+    np.testing.assert_allclose(y.numpy(), one[0] @ other[0, :, 0], rtol=1e-12)
+    ones = chainrule.ones
+    with pytest.raises(ShapeError, match=r"batches differ: f32\[2,3,4\]") as raised:
+        chainrule.bmm(ones(2, 3, 4), ones(3, 4, 2))
+    assert "broadcasts" in raised.value.cure
+    with pytest.raises(ShapeError, match=r"3 and 3 dimensions, not f32\[2,3\]"):
+        chainrule.bmm(ones(2, 3), ones(3, 4, 2))
+    with pytest.raises(ShapeError, match="mv"):
+        chainrule.mv(ones(2, 3), ones(3, 1))
+    with pytest.raises(ShapeError, match=r"\[1\] of f32\[2,3\].*do not pair up"):
+        chainrule.tensordot(ones(2, 3), ones(3, 2), ([1], [1]))
+
+
+def test_powers_of_matrices(rng):
+    x = rng.standard_normal((2, 3, 3))
+    for n in (0, 1, 2, 5):
+        mine = chainrule.matrix_power(chainrule.tensor(x), n).numpy()
+        np.testing.assert_allclose(mine, np.linalg.matrix_power(x, n), rtol=1e-11, atol=1e-13)
+    for shape, n in (((2, 3), 2), ((2, 2), -1)):
+        with pytest.raises(ShapeError, match=rf"0 or more, not f32.* and {n}") as raised:
+            chainrule.matrix_power(chainrule.ones(shape), n)
+        assert raised.value.cure
+
+
+def test_einsum_takes_dimensions_by_number(rng):
+    a, b = rng.standard_normal((2, 3)), rng.standard_normal((3, 4))
+    x, y = chainrule.tensor(a), chainrule.tensor(b)
+    mine = chainrule.einsum(x, [0, 1], y, [1, 2], [2, 0]).numpy()
+    np.testing.assert_allclose(mine, np.einsum(a, [0, 1], b, [1, 2], [2, 0]), rtol=1e-12)
+    np.testing.assert_allclose(chainrule.einsum(x, [0, 1], y, [1, 2]).numpy(), a @ b, rtol=1e-12)
+    mine = chainrule.einsum(x, [..., 0], [0, ...]).numpy()
+    np.testing.assert_array_equal(mine, a.T)
+    with pytest.raises(ShapeError, match="no operands"):
+        chainrule.einsum("ij")
+
+
+def test_an_array_times_a_tensor(rng):
+    a, b = rng.standard_normal((2, 3)), rng.standard_normal((3, 4))
+    y = chainrule.tensor(a) @ b
+    np.testing.assert_allclose(y.numpy(), a @ b, rtol=1e-12)
+    y = a @ chainrule.tensor(b)
+    assert isinstance(y, chainrule.Tensor)
+    np.testing.assert_allclose(y.numpy(), a @ b, rtol=1e-12)

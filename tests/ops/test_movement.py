@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule.errors import DimensionError, ShapeError
+from chainrule.errors import DimensionError, OpError, ShapeError
 from chainrule.ops.padding import pad
 
 
@@ -151,6 +151,9 @@ def test_zero_sizes_pass_through():
         (lambda x: x.transpose(0, 2), DimensionError),
         (lambda x: x.permute(0, 0), ShapeError),
         (lambda x: x.expand(3, 3), ShapeError),
+        (lambda x: x.expand(-1, 2, 3), ShapeError),
+        (lambda x: x.expand(2, -2), ShapeError),
+        (lambda x: x.expand(-1), ShapeError),
         (lambda x: x.movedim((0, 1), (0,)), DimensionError),
         (lambda x: x.repeat(2), ShapeError),
         (lambda x: x.unfold(0, 3, 1), ShapeError),
@@ -158,7 +161,7 @@ def test_zero_sizes_pass_through():
         (lambda x: x.unsqueeze(4), DimensionError),
         (lambda x: pad(x, (1, 2, 3)), ShapeError),
         (lambda x: pad(x, (3, 0), "reflect"), ShapeError),
-        (lambda x: pad(x, (1, 0), "mirror"), ShapeError),
+        (lambda x: pad(x, (1, 0), "mirror"), OpError),
         (lambda x: pad(x, (-2, -2)), ShapeError),
         (lambda x: x.repeat_interleave(chainrule.tensor([1, 2, 3]), 0), ShapeError),
     ],
@@ -167,3 +170,65 @@ def test_misfits_name_the_users_line(function, error):
     with pytest.raises(error) as raised:
         function(chainrule.zeros(2, 3))
     assert "test_movement.py" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match", "cure"),
+    [
+        (lambda x: x.flatten(2, 1), ShapeError, "start_dim 2 comes after end_dim 1", "swap"),
+        (lambda x: x.unflatten(2, (3, 2)), ShapeError, r"has 4 elements.*\[3, 2\]", "product"),
+        (lambda x: x.expand(-1, *x.shape), ShapeError, r"\[-1, 2, 3, 4\]", "-1 keeps the size"),
+        (lambda x: x.t(), ShapeError, r"not f32\[2,3,4\]", ".mT"),
+        (lambda x: x.rot90(1, (0, 0)), DimensionError, r"\(0, 0\) are the same", "two different"),
+        (lambda x: x.roll((1, 2)), ShapeError, "one shift", "dims="),
+        (lambda x: x.roll((1, 2), 0), ShapeError, "2 shifts for 1 dims", "per dimension"),
+        (lambda x: x.repeat_interleave(-1), ShapeError, "can't be negative", "0 or more"),
+        (lambda x: x.sum((0, 0)), DimensionError, r"\(0, 0\) names a dimension twice", "once"),
+        (lambda x: x[0, 0].triu(), ShapeError, r"f32\[4\]", "two dim"),
+        (lambda x: chainrule.diag(x), ShapeError, r"f32\[2,3,4\]", "diag_embed"),
+    ],
+)
+def test_a_misfit_says_what_was_given_and_what_would_do(call, error, match, cure):
+    with pytest.raises(error, match=match) as raised:
+        call(chainrule.ones(2, 3, 4))
+    assert cure in raised.value.cure
+
+
+def test_each_slice_is_repeated_as_often_as_its_count_says():
+    x = np.arange(6).reshape(2, 3)
+    for repeats, dim in (([2, 0, 1], 1), ([0, 3], 0), (2, 1), (2, None)):
+        counts = chainrule.tensor(repeats) if isinstance(repeats, list) else repeats
+        mine = chainrule.repeat_interleave(chainrule.tensor(x), counts, dim).numpy()
+        np.testing.assert_array_equal(mine, np.repeat(x, repeats, dim))
+    with pytest.raises(ShapeError, match=r"i64\[3\] do not fit dimension 0"):
+        chainrule.repeat_interleave(chainrule.tensor(x), chainrule.tensor([1, 2, 3]), 0)
+
+
+def test_a_scalar_has_one_window():
+    assert chainrule.tensor(5.0).unfold(0, 1, 1).tolist() == [5]
+
+
+def test_indices_of_triangles_are_numpys():
+    for offset in (-1, 0, 1):
+        for name in ("triu_indices", "tril_indices"):
+            mine = getattr(chainrule, name)(3, 4, offset).numpy()
+            np.testing.assert_array_equal(mine, getattr(np, name)(3, offset, 4))
+
+
+def test_strides_count_elements():
+    assert chainrule.ones(2, 3, 4).stride() == (12, 4, 1)
+    assert chainrule.ones(2, 3, 4).transpose(0, 2).stride() == (1, 4, 12)
+    assert chainrule.ones(2, 3, 4).stride(1) == 4
+
+
+def test_shapes_that_do_not_broadcast_together_are_named():
+    with pytest.raises(ShapeError, match=r"f32\[2\] and f32\[3\]") as raised:
+        chainrule.broadcast_tensors(chainrule.ones(2), chainrule.ones(3))
+    assert "equal or one of them 1" in raised.value.cure
+
+
+def test_padding_can_cut_and_not_more_than_there_is():
+    x = chainrule.arange(4.0)
+    assert chainrule.nn.functional.pad(x, (-1, 2)).tolist() == [1, 2, 3, 0, 0]
+    with pytest.raises(ShapeError, match=r"more than there is of f32\[4\]"):
+        chainrule.nn.functional.pad(x, (-3, -2))

@@ -110,6 +110,23 @@ def test_quantiles_refuse_what_they_can_not_do():
         cr.ones(2).quantile(0.5, interpolation="cubic")
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 2)])
+def test_nothing_has_no_quantiles(shape):
+    with pytest.raises(OpError, match=r"^quantile: of nothing"):
+        cr.ones(shape).quantile(0.5, 0)
+    with pytest.raises(OpError, match=r"^nanquantile: of nothing"):
+        cr.ones(shape).nanquantile(0.5)
+
+
+@pytest.mark.parametrize("name", ["quantile", "nanquantile"])
+@pytest.mark.parametrize("q", [1.5, -0.25, math.nan, [0.5, 1.5], [math.nan, 0.5]])
+def test_the_share_of_a_quantile_is_between_0_and_1(name, q):
+    given_q = cr.tensor(q) if isinstance(q, list) else q
+    with pytest.raises(OpError, match=rf"^{name}: q is (1\.5|-0\.25|nan);.*in \[0, 1\]") as raised:
+        getattr(cr, name)(cr.ones(3), given_q)
+    assert "test_order.py" in raised.value.location
+
+
 @given(SMALL)
 def test_unique_and_its_counts(numbers):
     values, inverse, counts = cr.tensor(numbers).unique(return_inverse=True, return_counts=True)
@@ -148,3 +165,25 @@ def test_bincount_and_histc_refusals():
 def test_a_histogram_counts_both_ends():
     assert cr.tensor([0.0, 0.5, 1.0, 7.0]).histc(2, 0, 1).tolist() == [1.0, 2.0]
     assert cr.tensor([2.0, 2.0]).histc(2).tolist() == [0.0, 2.0]
+
+
+def test_a_scalar_is_sorted_and_columns_are_sorted_each():
+    assert cr.argsort(cr.tensor(3.0)).item() == 0
+    x = np.array([[3.0, 1.0], [1.0, 2.0]])
+    np.testing.assert_array_equal(cr.msort(cr.tensor(x)).numpy(), np.sort(x, 0))
+
+
+@pytest.mark.parametrize("q", [0.1, 0.4, 0.6, 0.9])
+@pytest.mark.parametrize("how", ["nearest", "lower", "higher", "midpoint", "linear"])
+def test_quantiles_between_two_numbers_are_numpys(q, how):
+    x = np.array([1.0, 2.0, 4.0, 8.0])
+    mine = cr.quantile(cr.tensor(x), q, interpolation=how).item()
+    assert mine == pytest.approx(np.quantile(x, q, method=how))
+
+
+@pytest.mark.parametrize("dtype", [cr.float32, cr.float64])
+def test_bincount_adds_up_weights(dtype):
+    x, weights = cr.tensor([0, 3, 3]), cr.tensor([0.5, 1, 2], dtype=dtype)
+    y = cr.bincount(x, weights, minlength=5)
+    assert y.dtype is dtype
+    assert y.tolist() == np.bincount([0, 3, 3], [0.5, 1, 2], 5).tolist()

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 import chainrule as cr
 from chainrule.autograd import grad
-from chainrule.errors import DimensionError, DTypeError, OpError
+from chainrule.errors import DimensionError, DTypeError, OpError, ShapeError
 
 NUMBERS = st.lists(st.floats(-100, 100), min_size=2, max_size=12)
 CUBES = arrays.arrays(
@@ -175,8 +175,9 @@ class TestNorms:
     def test_refusals(self):
         with pytest.raises(DTypeError, match="norm"):
             cr.tensor([1]).norm()
-        with pytest.raises(OpError, match="nuc"):
+        with pytest.raises(OpError, match="nuc") as raised:
             cr.ones(2, 2).norm("nuc")
+        assert "test_reduce.py" in raised.value.location
 
     def test_logsumexp_of_the_unreachable(self):
         x = cr.tensor([-math.inf, -math.inf], requires_grad=True)
@@ -198,3 +199,76 @@ def test_the_area_under_a_line():
     assert cr.trapezoid(2 * x, x).item() == 9.0
     assert cr.cumulative_trapezoid(2 * x, x).tolist() == [1.0, 9.0]
     assert cr.trapezoid(cr.ones(5), dx=0.5).item() == 2.0
+    assert cr.trapezoid(cr.zeros(0)).item() == 0.0
+    assert cr.cumulative_trapezoid(cr.zeros(2, 0)).shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("heights", "places", "dim"),
+    [((4,), (4,), 0), ((2, 4), (4,), 1), ((4, 2), (4,), 0), ((2, 4), (1, 4), -1)]
+    + [((2, 3, 4), (3, 4), 1), ((2, 3, 4), (3, 1), 1), ((2, 3, 4), (2, 3, 4), 0)],
+)
+def test_areas_are_widths_times_middles_wherever_the_points_stand(rng, heights, places, dim):
+    y, x = rng.standard_normal(heights), np.sort(rng.standard_normal(places))
+    along = x.reshape([-1 if each == dim % y.ndim else 1 for each in range(y.ndim)])
+    wide = np.broadcast_to(along if x.ndim == 1 else x, heights)
+    mine = cr.trapezoid(tensor(y), tensor(x), dim=dim).numpy()
+    middle = (y.take(range(1, y.shape[dim]), dim) + y.take(range(y.shape[dim] - 1), dim)) / 2
+    expected = (np.diff(wide, axis=dim) * middle).sum(dim)
+    np.testing.assert_allclose(mine, expected, rtol=1e-12, atol=1e-14)
+    running = cr.cumulative_trapezoid(tensor(y), tensor(x), dim=dim).numpy()
+    np.testing.assert_allclose(running.take(-1, dim), mine, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["trapezoid", "cumulative_trapezoid"])
+@pytest.mark.parametrize(
+    ("heights", "places", "dim"),
+    [((3,), (2,), -1), ((3,), (1,), -1), ((3,), (4,), -1), ((1,), (2,), -1), ((3,), (), -1)]
+    + [((2, 3), (3,), 0), ((2, 3), (2, 2), 1), ((3,), (2, 3), 0), ((2, 2, 3), (2, 3), 0)],
+)
+def test_an_area_takes_one_place_for_each_point(name, heights, places, dim):
+    with pytest.raises(ShapeError, match=rf"^{name}: x is f32\[") as raised:
+        getattr(cr, name)(cr.ones(heights), cr.zeros(places), dim=dim)
+    assert "one x for each point" in raised.value.cure
+    assert "test_reduce.py" in raised.value.location
+
+
+def test_differences_that_can_not_be_taken_are_refused():
+    with pytest.raises(OpError, match="diff: n is -1"):
+        cr.ones(3).diff(n=-1)
+    for function in (cr.diff, cr.trapezoid, cr.cumulative_trapezoid):
+        with pytest.raises(DimensionError, match=rf"{function.__name__}: a scalar"):
+            function(cr.tensor(1.0))
+
+
+def test_the_old_form_of_variance_takes_a_bool_in_the_place_of_the_dimension(rng):
+    x = rng.standard_normal((3, 4))
+    mine = cr.tensor(x)
+    assert cr.var(mine, False).item() == pytest.approx(x.var())
+    assert cr.std(mine, True).item() == pytest.approx(x.std(ddof=1))
+    std, mean = cr.std_mean(mine, 1)
+    np.testing.assert_allclose(std.numpy(), x.std(1, ddof=1), rtol=1e-12)
+    np.testing.assert_allclose(mean.numpy(), x.mean(1), rtol=1e-12)
+    std, mean = cr.std_mean(mine, False)
+    assert (std.item(), mean.item()) == pytest.approx((x.std(), x.mean()))
+    with pytest.raises(DTypeError, match=r"i64\[2\]") as raised:
+        cr.var(cr.tensor([1, 2]))
+    assert ".float()" in raised.value.cure
+
+
+def test_products_along_a_dimension(rng):
+    x = rng.standard_normal((3, 4))
+    mine = cr.prod(cr.tensor(x), 1, keepdim=True).numpy()
+    np.testing.assert_allclose(mine, x.prod(1, keepdims=True), rtol=1e-12)
+    assert cr.prod(cr.tensor(3.0), 0).item() == 3
+
+
+def test_the_logarithm_of_no_exponentials_is_minus_infinity():
+    assert cr.logsumexp(cr.ones(0, 2), 0).tolist() == [-math.inf] * 2
+
+
+def test_running_sums_of_integers_and_bools_are_int64():
+    for x in (cr.tensor([True, True, False]), cr.tensor([1, 1, 0]).int()):
+        y = cr.cumsum(x, 0)
+        assert y.dtype is cr.int64
+        assert y.tolist() == [1, 2, 2]

@@ -420,6 +420,8 @@ def test_functions_with_parameters_of_their_own():
     assert_agrees("logit", np.array([0.0, 0.2, 0.5, 1.0]), kwargs={"eps": 1e-3})
     assert_agrees("nan_to_num", SPECIAL, kwargs={"nan": 1.0, "posinf": 2.0, "neginf": -2.0})
     assert_agrees("heaviside", np.array([-1.0, 0.0, 2.0]), np.array(0.5), grad=False)
+    assert_agrees("heaviside", SPECIAL, np.array(0.5), grad=False)
+    assert_agrees("heaviside", np.array([0.0, np.nan]), np.array(np.nan), grad=False)
     for n in (0, 1, 2):
         ours, theirs = partial(chainrule.polygamma, n), partial(torch.polygamma, n)
         assert_agrees((ours, theirs), POSITIVE, rtol=1e-4)

@@ -232,3 +232,12 @@ def test_einsum_takes_lists_of_operands_and_of_labels():
 def test_both_refuse_the_equation(equation, shapes):
     error = assert_both_raise("einsum", equation, *[array(*shape) for shape in shapes])
     assert "einsum" in str(error)
+
+
+def test_what_is_no_tensor_gets_no_dimensions():
+    for name in ("atleast_1d", "atleast_2d", "atleast_3d"):
+        assert_both_raise(name, 1)
+        assert_both_raise(name, [array(2), 1])
+    assert_both_raise("meshgrid", array(2), array(3), kwargs={"indexing": "zz"})
+    for sizes in ((-1, 3), (-2, 3), (2, -2)):
+        assert_both_raise("Tensor.expand", array(3), *sizes)

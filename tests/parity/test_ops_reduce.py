@@ -200,6 +200,11 @@ class TestScans:
             assert_agrees(name, X, kwargs={"dx": 0.5, "dim": 0})
             assert_agrees(name, X, np.array([0.0, 1.0, 3.0, 4.0]), kwargs={"dim": 1})
             assert_agrees(name, X, np.cumsum(np.abs(X), axis=1), kwargs={"dim": 1})
+            assert_agrees(name, np.zeros(0), grad=False)
+            for wrong in (1, 2, 5):
+                assert_both_raise(name, np.ones(3), np.zeros(wrong))
+            assert_both_raise(name, np.array(1.0))
+        assert_both_raise("diff", FLAT, -1)
 
 
 class TestOrder:
@@ -262,6 +267,10 @@ class TestOrder:
         assert_agrees((of(chainrule), of(torch)), X, 1)
         assert_agrees((of(chainrule), of(torch)), X, 0, True)
         assert_both_raise("quantile", WHOLE, 0.5)
+        for name in ("quantile", "nanquantile"):
+            for q in (1.5, -0.1, np.nan, np.array([0.5, 1.5]), np.array([np.nan])):
+                assert_both_raise(name, FLAT, q, match="0, 1")
+            assert_both_raise(name, np.zeros(0), 0.5)
 
 
 class TestCounting:

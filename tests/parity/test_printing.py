@@ -128,3 +128,13 @@ def test_format_of_a_scalar(spec: str):
 def test_format_of_others():
     assert f"{chainrule.ones(2)}" == f"{torch.ones(2)}"
     assert str(chainrule.ones(2)) == str(torch.ones(2))
+
+
+@pytest.mark.parametrize("shapes", [[], [(2,)], [(2,), (), (2, 3)]])
+def test_lists_of_parameters_agree(shapes):
+    texts = []
+    for library in (chainrule, torch):
+        outer = library.nn.Module()
+        outer.inner = library.nn.ParameterList([library.zeros(shape) for shape in shapes])
+        texts.append(f"{outer!r}{outer.inner!r}".replace("torch.float", "float"))
+    assert texts[0] == texts[1]

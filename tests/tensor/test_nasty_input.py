@@ -130,3 +130,59 @@ def test_names_that_live_in_functional_are_at_the_top_and_methods_too():
     assert x.clone().relu_().tolist() == [[0.0, 2.0]]
     with pytest.raises(AttributeError, match="no attribute 'reloo'"):
         _ = cr.reloo
+
+
+X = cr.ones(2, 3, 4)
+WRONG_CALLS: list[tuple[str, Any]] = [
+    ("atleast_1d", lambda: cr.atleast_1d(1)),
+    ("bmm", lambda: cr.bmm(X, cr.ones(3, 4, 5))),
+    ("broadcast_tensors", lambda: cr.broadcast_tensors(X, cr.ones(5))),
+    ("cat", lambda: cr.cat([])),
+    ("chunk", lambda: X.chunk(0)),
+    ("cumulative_trapezoid", lambda: cr.cumulative_trapezoid(X, cr.ones(2))),
+    ("diag", lambda: cr.diag(X)),
+    ("diag_embed", lambda: cr.diag_embed(X, 0, 1, 1)),
+    ("diagonal", lambda: X.diagonal(0, 1, 1)),
+    ("expand", lambda: X.expand(-1, 2, 3, 4)),
+    ("flatten", lambda: X.flatten(2, 1)),
+    ("gather", lambda: X.gather(0, X)),
+    ("glu", lambda: F.glu(X, 1)),
+    ("instance_norm", lambda: F.instance_norm(X, weight=cr.ones(4))),
+    ("batch_norm", lambda: F.batch_norm(X, cr.ones(4), cr.ones(4))),
+    ("group_norm", lambda: F.group_norm(X, 1, cr.ones(4))),
+    ("matmul", lambda: cr.matmul(X, X.double())),
+    ("matrix_power", lambda: cr.matrix_power(X, 2)),
+    ("meshgrid", lambda: cr.meshgrid(X)),
+    ("mm", lambda: cr.mm(X, X)),
+    ("movedim", lambda: X.movedim((0, 1), (0,))),
+    ("multinomial", lambda: cr.multinomial(X, 1)),
+    ("nanquantile", lambda: X.nanquantile(2.0)),
+    ("norm", lambda: X.norm("nuc")),
+    ("one_hot", lambda: F.one_hot(X)),
+    ("polygamma", lambda: cr.polygamma(-1, X)),
+    ("repeat_interleave", lambda: X.repeat_interleave(-1)),
+    ("rot90", lambda: X.rot90(1, (0, 0))),
+    ("scatter", lambda: X.scatter(0, X.long(), X.double())),
+    ("scatter", lambda: X.scatter(0, X.long(), cr.ones(1, 1, 1))),
+    ("scatter_add", lambda: X.scatter_add(0, X, X)),
+    ("split", lambda: X.split(0)),
+    ("stack", lambda: cr.stack([])),
+    ("t", lambda: X.t()),
+    ("take_along_dim", lambda: X.take_along_dim(cr.ones(5, 5, 4).long(), 2)),
+    ("tensor_split", lambda: X.tensor_split(0)),
+    ("tensordot", lambda: cr.tensordot(X, X, 1)),
+    ("trace", lambda: X.trace()),
+    ("unbind", lambda: cr.tensor(1.0).unbind()),
+    ("unflatten", lambda: X.unflatten(2, (3, 2))),
+    ("where", lambda: cr.where(X[0] > 0, X[0, 0], cr.ones(5))),
+]
+
+
+@pytest.mark.parametrize(("name", "call"), WRONG_CALLS)
+def test_an_error_names_the_function_that_was_called_the_line_and_a_cure(
+    name: str, call: Any
+) -> None:
+    with pytest.raises(OpError, match=rf"^{name}: (?!{name}\b)") as raised:
+        call()
+    assert raised.value.cure
+    assert "test_nasty_input.py" in raised.value.location

@@ -39,7 +39,11 @@ _kept = _Kept()
 
 
 def fresh(shape: tuple[int, ...], dtype: Any) -> Array:
-    """An uninitialised array that shares memory with nothing reachable."""
+    """An uninitialised array that shares memory with nothing reachable.
+
+    >>> fresh((2, 3), np.float32).shape
+    (2, 3)
+    """
     kept = _kept.buffers.get((shape, dtype))
     if kept is None:
         kept = _room_for(shape, dtype)

@@ -16,7 +16,11 @@ __all__ = ["CATALOG", "EMNIST_SPLITS", "DataSetInfo", "RemoteFile", "describe"]
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A published file: its name, exact size in bytes, digests, and the mirrors in order."""
+    """A published file: its name, exact size in bytes, digests, and the mirrors in order.
+
+    >>> describe("kmnist").published[0].name, describe("kmnist").published[0].size
+    ('train-images-idx3-ubyte.gz', 18165135)
+    """
 
     name: str
     size: int
@@ -39,6 +43,10 @@ class DataSetInfo:
         transposed: the pictures are stored with rows and columns swapped.
         licence: terms of use.
         source: who published it.
+
+    >>> info = describe("emnist-letters")
+    >>> info.folder, info.counts, info.transposed
+    ('emnist', (124800, 20800), True)
     """
 
     name: str

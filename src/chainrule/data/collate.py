@@ -19,7 +19,14 @@ __all__ = ["default_collate", "default_convert", "to_array", "to_tensor"]
 
 
 def to_tensor(array: np.ndarray[Any, Any]) -> Tensor:
-    """The array as a Tensor that shares its memory."""
+    """The array as a Tensor that shares its memory.
+
+    >>> array = np.zeros(2)
+    >>> x = to_tensor(array)
+    >>> array[0] = 1
+    >>> x
+    tensor([1., 0.], dtype=chainrule.float64)
+    """
     return from_numpy(array)
 
 
@@ -28,6 +35,9 @@ def to_array(data: object) -> np.ndarray[Any, Any]:
 
     Raises:
         DataError: it is ragged or holds Python objects.
+
+    >>> to_array([[1, 2], [3, 4]]).shape
+    (2, 2)
     """
     if isinstance(data, Tensor):
         return data.numpy()
@@ -46,6 +56,9 @@ def to_array(data: object) -> np.ndarray[Any, Any]:
 def default_convert(sample: Any) -> Any:
     """Arrays inside a sample become Tensors; everything else stays (what a loader without
     batches does).
+
+    >>> default_convert({"x": np.arange(3), "name": "three"})
+    {'x': tensor([0, 1, 2]), 'name': 'three'}
     """
     if isinstance(sample, np.ndarray | np.generic):
         return to_tensor(np.asarray(cast("Any", sample)))

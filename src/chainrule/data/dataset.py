@@ -40,7 +40,18 @@ __all__ = [
 
 
 class Dataset:
-    """A map-style data set: `__getitem__(index)` and `__len__`. Subclass it, or just have both."""
+    """A map-style data set: `__getitem__(index)` and `__len__`. Subclass it, or just have both.
+
+    >>> import chainrule
+    >>> class Squares(chainrule.data.Dataset):
+    ...     def __len__(self):
+    ...         return 4
+    ...
+    ...     def __getitem__(self, index):
+    ...         return index, index**2
+    >>> [y.tolist() for x, y in chainrule.data.DataLoader(Squares(), batch_size=3)]
+    [[0, 1, 4], [9]]
+    """
 
     def __getitem__(self, index: int) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no __getitem__")
@@ -53,7 +64,15 @@ class Dataset:
 
 
 class IterableDataset(Dataset):
-    """A data set that is a stream: only `__iter__`."""
+    """A data set that is a stream: only `__iter__`.
+
+    >>> import chainrule
+    >>> class Countdown(chainrule.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter(range(5, 0, -1))
+    >>> [batch.tolist() for batch in chainrule.data.DataLoader(Countdown(), batch_size=2)]
+    [[5, 4], [3, 2], [1]]
+    """
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} has no __iter__")
@@ -64,6 +83,9 @@ class Gathers(Protocol):
     """A data set that can give a batch in one go.
 
     `random` says whether `gather` draws random numbers; if not, the loader passes no generator.
+
+    >>> isinstance(TensorDataset(np.arange(3)), Gathers), isinstance(Dataset(), Gathers)
+    (True, False)
     """
 
     @property
@@ -119,7 +141,13 @@ class TensorDataset(Dataset):
     def gather(
         self, indices: NDArray[np.int64], generator: np.random.Generator | None = None
     ) -> tuple[AnyArray, ...]:
-        """One batch: each tensor's rows at `indices`, the first transformed."""
+        """One batch: each tensor's rows at `indices`, the first transformed.
+
+        >>> data = TensorDataset(np.arange(6).reshape(3, 2), np.array([0, 1, 0]))
+        >>> x, y = data.gather(np.array([2, 0]))
+        >>> x.tolist(), y.tolist()
+        ([[4, 5], [0, 1]], [0, 0])
+        """
         size = len(self)
         # As unsigned numbers negative indices are huge: one comparison checks both ends.
         if len(indices) and np.maximum.reduce(indices.view(np.uint64)) >= size:
@@ -145,7 +173,16 @@ class TensorDataset(Dataset):
 
 
 class Subset(Dataset):
-    """Some samples of another data set, by index."""
+    """Some samples of another data set, by index.
+
+    Raises:
+        DimensionError: as it is asked for a sample that it does not have.
+
+    >>> import chainrule
+    >>> data = chainrule.data.TensorDataset([10, 20, 30, 40])
+    >>> [x.item() for (x,) in chainrule.data.Subset(data, [3, 0])]
+    [40, 10]
+    """
 
     def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
         self.dataset = dataset
@@ -177,14 +214,30 @@ class Subset(Dataset):
 
 
 class ConcatDataset(Dataset):
-    """Several data sets, one after the other."""
+    """Several data sets, one after the other.
+
+    Raises:
+        DataError: there are none, or one is a stream.
+
+    >>> import chainrule
+    >>> first, second = chainrule.data.TensorDataset([1, 2]), chainrule.data.TensorDataset([3])
+    >>> both = chainrule.data.ConcatDataset([first, second])
+    >>> len(both), both[-1]
+    (3, (tensor(3),))
+    """
 
     def __init__(self, datasets: Iterable[Dataset]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
-            raise DataError("ConcatDataset: expected at least one data set, found none")
+            raise DataError(
+                "ConcatDataset: expected at least one data set, found none",
+                cure="pass a list of data sets",
+            )
         if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
-            raise DataError("ConcatDataset: an IterableDataset has no length to be placed by")
+            raise DataError(
+                "ConcatDataset: an IterableDataset has no length to be placed by",
+                cure="chain the streams in an IterableDataset of your own",
+            )
         self.cumulative_sizes = list(itertools.accumulate(len(each) for each in self.datasets))
 
     def __getitem__(self, index: int) -> Any:

@@ -53,6 +53,10 @@ class Handwriting:
         half_width: smallest and largest half width of the pen, in pixels of the result.
         softness: smallest and largest width of the stroke's edge, in pixels.
         darkness: smallest value of the full ink, of 1.
+
+    >>> upright = Handwriting(rotation=0.0, slant=(0.0, 0.0))
+    >>> drawn_digits(2, seed=7, handwriting=upright)[0].shape
+    (2, 28, 28)
     """
 
     jitter: float = 0.035

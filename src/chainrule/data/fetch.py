@@ -33,6 +33,10 @@ class DataFiles:
     """Where a data set's four files are, and how they came to be there.
 
     `origin` is `data_dir`, `environment`, `cache` or `download`.
+
+    >>> files = DataFiles(*map(Path, "abcd"), origin="cache")
+    >>> files.train_images.name, files.origin
+    ('a', 'cache')
     """
 
     train_images: Path
@@ -47,6 +51,9 @@ def cache_folder() -> Path:
 
     `$XDG_CACHE_HOME/chainrule` or `~/.cache/chainrule`, `~/Library/Caches/chainrule` on macOS,
     `%LOCALAPPDATA%/chainrule` on Windows.
+
+    >>> cache_folder().name
+    'chainrule'
     """
     if sys.platform == "win32":
         root = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
@@ -84,6 +91,11 @@ def locate(
         DataError: `data_dir` is not a folder, or nothing was found and the network is not allowed.
         DownloadError: no mirror could be reached; the message has the steps to do by hand.
         StorageError: the cache can't be written.
+
+    >>> locate("mnits", allow_download=False)
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ConfigError: there is no ...
     """
     info = describe(name)
     if data_dir is not None and not Path(data_dir).is_dir():

@@ -30,7 +30,13 @@ _CURES = {
 
 
 def storage_error(path: str | os.PathLike[str], error: OSError) -> StorageError:
-    """Translate the operating system's refusal to write `path`."""
+    """Translate the operating system's refusal to write `path`.
+
+    >>> raise storage_error("run/x.bin", OSError(28, "No space left on device"))
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.StorageError: run/x.bin: can't be written: No space ...
+    """
     reason = error.strerror or type(error).__name__
     cure = _CURES.get(error.errno or 0, "choose another folder")
     return StorageError(f"{path}: can't be written: {reason}", cure=cure, path=str(path))
@@ -41,6 +47,12 @@ def make_folder(path: Path) -> None:
 
     Raises:
         StorageError: it can't be created, or a file is in the way.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     make_folder(Path(folder) / "a" / "b")
+    ...     (Path(folder) / "a" / "b").is_dir()
+    True
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -54,6 +66,14 @@ def atomic_file(path: str | os.PathLike[str]) -> Generator[IO[bytes]]:
 
     Raises:
         StorageError: the folder or the disk refuses.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_file(f"{folder}/x.bin") as file:
+    ...         count = file.write(b"whole")
+    ...         early = Path(folder, "x.bin").exists()
+    ...     early, Path(folder, "x.bin").read_bytes()
+    (False, b'whole')
     """
     target = Path(path)
     make_folder(target.parent)

@@ -91,6 +91,14 @@ def read_idx_pair(
 
     Raises:
         DataError: either file is bad, the counts differ, or a label is not below `classes`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_idx(f"{folder}/x", np.zeros((2, 28, 28), np.uint8))
+    ...     write_idx(f"{folder}/y", np.array([3, 9], np.uint8))
+    ...     images, labels = read_idx_pair(f"{folder}/x", f"{folder}/y", classes=10)
+    >>> images.shape, labels
+    ((2, 28, 28), array([3, 9], dtype=uint8))
     """
     pictures = read_idx(images, ndim=3, dtype=np.uint8)
     names = read_idx(labels, ndim=1, dtype=np.uint8)
@@ -121,6 +129,12 @@ def write_idx(path: StrPath, array: NDArray[Any]) -> None:
         DTypeError: IDX has no such dtype (it has uint8, int8, int16, int32, float32, float64).
         DataError: there are no dimensions, more than 255, or one too long for 32 bits.
         StorageError: the file can't be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_idx(f"{folder}/x.gz", np.arange(3, dtype=np.int32))
+    ...     read_idx(f"{folder}/x.gz")
+    array([0, 1, 2], dtype=int32)
     """
     array = np.asarray(array)
     code = _CODES.get(array.dtype.newbyteorder("="))

@@ -38,6 +38,12 @@ def read_image(path: StrPath, *, max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
     Raises:
         ImageError: the file is missing, empty, damaged, no picture, or larger than `max_pixels`.
         MissingDependencyError: Pillow is needed and not installed.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/digit.npy", np.zeros((28, 20), np.uint8))
+    ...     read_image(f"{folder}/digit.npy").shape
+    (28, 20)
     """
     path = Path(path)
     try:

@@ -309,6 +309,17 @@ class DataLoader:
         """Where the latest epoch stands, in values that JSON can hold.
 
         Taken inside the loop, it counts the batch in hand as done.
+
+        >>> import chainrule
+        >>> data = chainrule.data.TensorDataset(np.arange(6))
+        >>> loader = DataLoader(data, batch_size=2, shuffle=True, generator=0)
+        >>> batches = iter(loader)
+        >>> first = next(batches)
+        >>> state, (second,) = loader.state_dict(), next(batches)
+        >>> resumed = DataLoader(data, batch_size=2, shuffle=True, generator=1)
+        >>> resumed.load_state_dict(state)
+        >>> bool((next(iter(resumed))[0] == second).all())
+        True
         """
         return {"epoch_start": self._epoch_start, "batches": self._delivered}
 

@@ -37,7 +37,14 @@ _TEST_SEED = 0x7E57  # the drawn test digits come from another sequence than the
 
 
 class Arrays(NamedTuple):
-    """A data set in memory: uint8 images [n, 28, 28], int64 labels [n], the labels' names."""
+    """A data set in memory: uint8 images [n, 28, 28], int64 labels [n], the labels' names.
+
+    >>> import chainrule
+    >>> train, test = chainrule.data.drawn_digits(3), chainrule.data.drawn_digits(2, seed=1)
+    >>> digits = chainrule.data.Arrays(*train, *test, classes=tuple("0123456789"))
+    >>> digits.train_images.shape, digits.test_labels.shape
+    ((3, 28, 28), (2,))
+    """
 
     train_images: NDArray[np.uint8]
     train_labels: NDArray[np.int64]
@@ -69,6 +76,12 @@ def load(
         ConfigError: there is no such set.
         DataError: a file is not what it should be, or nothing was found.
         DownloadError, StorageError: see `locate`.
+
+    >>> import chainrule
+    >>> chainrule.data.load("mnits")
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ConfigError: there is no ...
     """
     if name.lower() == "drawn":
         train = drawn_digits(_DRAWN_COUNTS[0], seed)
@@ -139,6 +152,16 @@ class MNIST(_Pictures):
 
     Attributes:
         data: uint8 [n, 28, 28]. targets: int64 [n]. classes: the labels' names.
+
+    Raises:
+        DataError: a file is not what it should be, or nothing was found.
+        DownloadError, StorageError: see `locate`.
+
+    >>> import chainrule
+    >>> chainrule.data.MNIST("no such folder", download=False)
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.DataError: no such folder: expected a folder ...
     """
 
     name: ClassVar[str] = "mnist"
@@ -167,13 +190,31 @@ class MNIST(_Pictures):
 
 
 class FashionMNIST(MNIST):
-    """Clothes in ten classes, shaped as MNIST. (Xiao, Rasul, Vollgraf, 2017, arXiv:1708.07747)"""
+    """Clothes in ten classes, shaped as MNIST. (Xiao, Rasul, Vollgraf, 2017, arXiv:1708.07747)
+
+    >>> import chainrule
+    >>> chainrule.data.describe("fashion-mnist").classes[9]
+    'Ankle boot'
+    >>> chainrule.data.FashionMNIST("no such folder", download=False)
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.DataError: no such folder: expected a folder ...
+    """
 
     name: ClassVar[str] = "fashion-mnist"
 
 
 class KMNIST(MNIST):
-    """Cursive Japanese characters in ten classes. (Clanuwat et al., 2018, arXiv:1812.01718)"""
+    """Cursive Japanese characters in ten classes. (Clanuwat et al., 2018, arXiv:1812.01718)
+
+    >>> import chainrule
+    >>> chainrule.data.describe("kmnist").classes[0]
+    'o'
+    >>> chainrule.data.KMNIST("no such folder", download=False)
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.DataError: no such folder: expected a folder ...
+    """
 
     name: ClassVar[str] = "kmnist"
 
@@ -189,6 +230,15 @@ class EMNIST(MNIST):
         train: the training part or the test part.
         transform: as for `MNIST`.
         download: whether to fetch what is not found (0.56 GB for all splits together).
+
+    Raises:
+        ConfigError: there is no such split. For other errors see `MNIST`.
+
+    >>> import chainrule
+    >>> chainrule.data.EMNIST(split="digit")
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ConfigError: EMNIST has no split ...
     """
 
     def __init__(

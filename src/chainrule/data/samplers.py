@@ -32,7 +32,20 @@ __all__ = [
 
 
 class Sampler:
-    """The base of all samplers: iterates over indices, and has a length."""
+    """The base of all samplers: iterates over indices, and has a length.
+
+    >>> import chainrule
+    >>> class Backwards(Sampler):
+    ...     def indices(self):
+    ...         return np.arange(4)[::-1].copy()
+    ...
+    ...     def __len__(self):
+    ...         return 4
+    >>> data = chainrule.data.TensorDataset([10, 20, 30, 40])
+    >>> loader = chainrule.data.DataLoader(data, batch_size=2, sampler=Backwards())
+    >>> [x.tolist() for (x,) in loader]
+    [[40, 30], [20, 10]]
+    """
 
     generator: np.random.Generator | None = None
 
@@ -87,7 +100,10 @@ class RandomSampler(Sampler):
         generator: Seed = None,
     ) -> None:
         if num_samples is not None and num_samples <= 0:
-            raise ConfigError(f"RandomSampler: num_samples is {num_samples}, expected at least 1")
+            raise ConfigError(
+                f"RandomSampler: num_samples is {num_samples}, expected at least 1",
+                cure="give more, or leave it out to draw as many as there are",
+            )
         self.data_source = data_source
         self.replacement = replacement
         self._num_samples = num_samples
@@ -114,7 +130,16 @@ class RandomSampler(Sampler):
 
 
 class SubsetRandomSampler(Sampler):
-    """The given indices in a new random order each epoch."""
+    """The given indices in a new random order each epoch.
+
+    Args:
+        indices: those to visit.
+        generator: a seed or a generator; see `make_generator`.
+
+    >>> import chainrule
+    >>> sorted(chainrule.data.SubsetRandomSampler([7, 3, 5], generator=0))
+    [3, 5, 7]
+    """
 
     def __init__(self, indices: Sequence[int], generator: Seed = None) -> None:
         self._subset = np.asarray(indices, np.int64)
@@ -210,7 +235,12 @@ class BatchSampler:
         return indices[: len(indices) - surplus]
 
     def batches(self) -> Iterator[NDArray[np.int64]]:
-        """One epoch's batches as arrays of indices."""
+        """One epoch's batches as arrays of indices.
+
+        >>> sampler = BatchSampler(SequentialSampler(range(5)), batch_size=2, drop_last=True)
+        >>> [batch.tolist() for batch in sampler.batches()]
+        [[0, 1], [2, 3]]
+        """
         sampler, size = self.sampler, self.batch_size
         if isinstance(sampler, Sampler):
             order = self.order()

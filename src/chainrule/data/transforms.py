@@ -38,7 +38,16 @@ __all__ = [
 
 
 class Transform:
-    """The base: called with a batch and a generator, returns a new batch."""
+    """The base: called with a batch and a generator, returns a new batch.
+
+    >>> import chainrule
+    >>> class Inverted(Transform):
+    ...     def __call__(self, batch, generator=None):
+    ...         return 255 - batch
+    >>> data = chainrule.data.TensorDataset(np.zeros((2, 1), np.uint8), transform=Inverted())
+    >>> data[0]
+    (tensor([255], dtype=chainrule.uint8),)
+    """
 
     random = False
 
@@ -167,7 +176,14 @@ class OneHot(Transform):
 
 
 class RandomHorizontalFlip(Transform):
-    """Mirror each picture left to right with probability `p`."""
+    """Mirror each picture left to right with probability `p`.
+
+    Raises:
+        ConfigError: p is no probability.
+
+    >>> RandomHorizontalFlip(p=1.0)(np.array([[[1, 2, 3]]])).tolist()
+    [[[3, 2, 1]]]
+    """
 
     random = True
 
@@ -182,7 +198,21 @@ class RandomHorizontalFlip(Transform):
 
 
 class RandomCrop(Transform):
-    """Cut a random window of `size` out of each picture, padded all round by `padding` zeros."""
+    """Cut a random window of `size` out of each picture, padded all round by `padding` zeros.
+
+    Args:
+        size: of the window, one number or (height, width).
+        padding: rows and columns put on each side before.
+        fill: what these hold.
+
+    Raises:
+        ConfigError: size or padding make no window.
+        ShapeError: as a batch comes whose pictures are smaller than the window.
+
+    >>> crop = RandomCrop(2, padding=1)
+    >>> crop(np.ones((8, 1, 3, 3))).shape
+    (8, 1, 2, 2)
+    """
 
     random = True
 
@@ -190,7 +220,10 @@ class RandomCrop(Transform):
         self.size = (size, size) if isinstance(size, int) else size
         self.padding, self.fill = padding, fill
         if min(self.size) < 1 or padding < 0:
-            raise ConfigError(f"RandomCrop: size {size} and padding {padding} make no window")
+            raise ConfigError(
+                f"RandomCrop: size {size} and padding {padding} make no window",
+                cure="the size is at least 1, the padding at least 0",
+            )
 
     def __call__(self, batch: AnyArray, generator: Generator = None) -> AnyArray:
         pad = [(0, 0)] * (batch.ndim - 2) + [(self.padding, self.padding)] * 2
@@ -211,9 +244,21 @@ class RandomCrop(Transform):
 
 
 class RandomShift(RandomCrop):
-    """Shift each picture by up to `pixels` in both directions; zeros come in at the edges."""
+    """Shift each picture by up to `pixels` in both directions; zeros come in at the edges.
+
+    Raises:
+        ConfigError: `pixels` is negative.
+
+    >>> y = RandomShift(1)(np.pad(np.ones((8, 1, 1), np.uint8), ((0, 0), (1, 1), (1, 1))))
+    >>> y.shape, y.sum((1, 2)).tolist()
+    ((8, 3, 3), [1, 1, 1, 1, 1, 1, 1, 1])
+    """
 
     def __init__(self, pixels: int, fill: float = 0) -> None:
+        if pixels < 0:
+            raise ConfigError(
+                f"RandomShift: pixels is {pixels}", cure="give 0 or more: it is both ways"
+            )
         super().__init__((1, 1), padding=pixels, fill=fill)
         self.pixels = pixels
 
@@ -230,6 +275,15 @@ class RandomAffine(Transform):
         translate: shift by up to these fractions of (width, height).
         scale: the smallest and largest scale.
         shear: slant by up to this many degrees either way.
+
+    Raises:
+        ConfigError: a bound is negative, or the scales are out of order.
+
+    >>> y = RandomAffine(10, translate=(0.1, 0.1))(np.zeros((8, 1, 28, 28), np.uint8))
+    >>> y.shape, y.dtype
+    ((8, 1, 28, 28), dtype('uint8'))
+    >>> RandomAffine(0)(np.array([[[1, 2], [3, 4]]])).tolist()
+    [[[1, 2], [3, 4]]]
     """
 
     random = True

@@ -23,6 +23,7 @@ from chainrule.nn.activation import (
     Tanh,
     Tanhshrink,
 )
+from chainrule.nn.cells import GRUCell, LSTMCell, RNNCell
 from chainrule.nn.clipping import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -88,7 +89,7 @@ from chainrule.nn.rectifiers import (
     Softshrink,
     Threshold,
 )
-from chainrule.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from chainrule.nn.recurrent import GRU, LSTM, RNN
 from chainrule.nn.running_norm import BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d
 
 __all__ = [

@@ -46,6 +46,11 @@ class GELU(Layer):
         approximate: "none", or "tanh" for the approximation that GPT-2 uses.
 
     Source: Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.GELU()(chainrule.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1587,  0.0000,  0.8413])
     """
 
     def __init__(self, approximate: str = "none") -> None:
@@ -67,7 +72,15 @@ class GLU(Layer):
     Args:
         dim: the dimension that is halved.
 
+    Raises:
+        ShapeError: the size along `dim` is odd.
+
     Source: Dauphin et al., "Language Modeling with Gated Convolutional Networks", 2016.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.GLU()(chainrule.tensor([[3.0, 4.0, 0.0, 100.0]]))
+    tensor([[1.5000, 4.0000]])
     """
 
     def __init__(self, dim: int = -1) -> None:
@@ -84,7 +97,13 @@ class GLU(Layer):
 
 
 class LogSigmoid(Layer):
-    """y = ln σ(x)"""
+    """y = ln σ(x)
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.LogSigmoid()(chainrule.tensor([-100.0, 0.0]))
+    tensor([-100.0000,   -0.6931])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Every element."""
@@ -98,6 +117,11 @@ class LogSoftmax(Layer):
 
     Args:
         dim: the dimension along which is summed.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.LogSoftmax(dim=1)(chainrule.tensor([[0.0, 1000.0]]))
+    tensor([[-1000.,     0.]])
     """
 
     def __init__(self, dim: int) -> None:
@@ -117,6 +141,11 @@ class Mish(InPlace):
     """y = x tanh(ln(1 + e^x))
 
     Source: Misra, "Mish", 2019.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Mish()(chainrule.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.3034,  0.0000,  0.8651])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -125,7 +154,13 @@ class Mish(InPlace):
 
 
 class Sigmoid(Layer):
-    """y = σ(x) = 1/(1 + e^-x)"""
+    """y = σ(x) = 1/(1 + e^-x)
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Sigmoid()(chainrule.tensor([-2.0, 0.0, 2.0]))
+    tensor([0.1192, 0.5000, 0.8808])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Every element."""
@@ -136,6 +171,11 @@ class SiLU(InPlace):
     """y = x σ(x)
 
     Source: Ramachandran et al., "Searching for Activation Functions", 2017.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.SiLU()(chainrule.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2689,  0.0000,  0.7311])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -150,6 +190,12 @@ class Softmax(Layer):
 
     Args:
         dim: the dimension along which is summed.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Softmax(dim=1)(chainrule.tensor([[1.0, 1.0], [0.0, 1000.0]]))
+    tensor([[0.5000, 0.5000],
+            [0.0000, 1.0000]])
     """
 
     def __init__(self, dim: int) -> None:
@@ -166,7 +212,13 @@ class Softmax(Layer):
 
 
 class Softmax2d(Layer):
-    """Softmax over the channels of pictures (B, C, H, W), or (C, H, W)."""
+    """Softmax over the channels of pictures (B, C, H, W), or (C, H, W).
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Softmax2d()(chainrule.zeros(4, 1, 2))[0]
+    tensor([[0.2500, 0.2500]])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """At every place."""
@@ -180,6 +232,11 @@ class Softmin(Layer):
 
     Args:
         dim: the dimension along which is summed.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Softmin(dim=0)(chainrule.tensor([1.0, 2.0, 3.0]))
+    tensor([0.6652, 0.2447, 0.0900])
     """
 
     def __init__(self, dim: int) -> None:
@@ -201,6 +258,14 @@ class Softplus(Layer):
     Args:
         beta: β.
         threshold: from where on it is taken to be x.
+
+    Source: Dugas et al., "Incorporating Second-Order Functional Knowledge for Better Option
+    Pricing", 2000.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Softplus()(chainrule.tensor([-1.0, 0.0, 1.0, 100.0]))
+    tensor([  0.3133,   0.6931,   1.3133, 100.0000])
     """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
@@ -218,7 +283,13 @@ class Softplus(Layer):
 
 
 class Softsign(Layer):
-    """y = x/(1 + |x|)"""
+    """y = x/(1 + |x|)
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Softsign()(chainrule.tensor([-1.0, 0.0, 3.0]))
+    tensor([-0.5000,  0.0000,  0.7500])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Every element."""
@@ -226,7 +297,13 @@ class Softsign(Layer):
 
 
 class Tanh(Layer):
-    """y = tanh x"""
+    """y = tanh x
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Tanh()(chainrule.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.7616,  0.0000,  0.7616])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Every element."""
@@ -234,7 +311,13 @@ class Tanh(Layer):
 
 
 class Tanhshrink(Layer):
-    """y = x - tanh x"""
+    """y = x - tanh x
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Tanhshrink()(chainrule.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2384,  0.0000,  0.2384])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Every element."""

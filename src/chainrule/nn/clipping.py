@@ -102,6 +102,13 @@ def clip_grads_with_norm_(
 
     Raises:
         ConfigError: `max_norm` is negative, or not a number.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([3.0, 4.0], requires_grad=True)
+    >>> (x * x / 2).sum().backward()
+    >>> clip_grads_with_norm_([x], 1.0, get_total_norm([x.grad]))
+    >>> x.grad
+    tensor([0.6000, 0.8000])
     """
     bound = _bound("max_norm", max_norm)
     with no_grad():
@@ -119,6 +126,13 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
     Raises:
         ConfigError: it is negative, or not a number.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([3.0, 0.5], requires_grad=True)
+    >>> (x * x / 2).sum().backward()
+    >>> clip_grad_value_([x], 1.0)
+    >>> x.grad
+    tensor([1.0000, 0.5000])
     """
     bound = _bound("clip_value", clip_value)
     with no_grad():

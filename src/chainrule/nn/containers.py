@@ -259,6 +259,17 @@ class ParameterList(Module):
 
     Args:
         values: the parameters.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> weights = nn.ParameterList([chainrule.zeros(2), chainrule.zeros(3)])
+    >>> weights
+    ParameterList(
+        (0): Parameter containing: [float32 of size 2]
+        (1): Parameter containing: [float32 of size 3]
+    )
+    >>> len(list(weights.parameters()))
+    2
     """
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
@@ -288,8 +299,9 @@ class ParameterList(Module):
     def __setitem__(self, index: int, value: Any) -> None:
         self.register_parameter(list(self._parameters)[index], _parameter(value))
 
-    def __repr__(self) -> str:
-        return _parameters_text(self, self._parameters)
+    def extra_repr(self) -> str:
+        """A line for each parameter."""
+        return _parameters_text(self._parameters)
 
 
 class ParameterDict(Module):
@@ -297,6 +309,12 @@ class ParameterDict(Module):
 
     Args:
         parameters: the parameters by name.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> weights = nn.ParameterDict({"scale": chainrule.ones(2), "shift": chainrule.zeros(2)})
+    >>> [name for name, _ in weights.named_parameters()]
+    ['scale', 'shift']
     """
 
     def __init__(self, parameters: Mapping[str, Any] | None = None) -> None:
@@ -339,14 +357,19 @@ class ParameterDict(Module):
         for key, value in parameters.items():
             self[key] = value
 
-    def __repr__(self) -> str:
-        return _parameters_text(self, self._parameters)
+    def extra_repr(self) -> str:
+        """A line for each parameter."""
+        return _parameters_text(self._parameters)
 
 
 def _parameter(value: Any) -> Parameter:
     return value if isinstance(value, Parameter) else Parameter(value)
 
 
-def _parameters_text(module: Module, parameters: Mapping[str, Any]) -> str:
-    lines = [f"({name}): {each.type}" for name, each in parameters.items()]
-    return f"{type(module).__name__}(" + "".join(f"\n  {line}" for line in lines) + "\n)"
+def _parameters_text(parameters: Mapping[str, Any]) -> str:
+    """As PyTorch prints a `ParameterList`, its indentation included."""
+    lines: list[str] = []
+    for name, each in parameters.items():
+        dtype, size = str(each.dtype).rpartition(".")[-1], "x".join(map(str, each.shape))
+        lines.append(f"  ({name}): Parameter containing: [{dtype} of size {size}]")
+    return "\n".join(lines)

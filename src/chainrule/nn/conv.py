@@ -285,7 +285,13 @@ class _ConvTranspose(_Kernels):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """The transpose of `Conv1d`: (B, C, P) to (B, K, L). See `ConvTranspose2d`."""
+    """The transpose of `Conv1d`: (B, C, P) to (B, K, L). See `ConvTranspose2d`.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.ConvTranspose1d(4, 1, 2, stride=2)(chainrule.zeros(1, 4, 7)).shape
+    (1, 1, 14)
+    """
 
     axes = 1
 
@@ -335,7 +341,14 @@ class ConvTranspose2d(_ConvTranspose):
     axes = 2
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
-        """The input spread out with each kernel."""
+        """The input spread out with each kernel.
+
+        >>> import chainrule
+        >>> from chainrule import nn
+        >>> layer = nn.ConvTranspose2d(1, 1, 3, stride=2)
+        >>> layer(chainrule.zeros(1, 1, 4, 4), output_size=(10, 10)).shape
+        (1, 1, 10, 10)
+        """
         return F.conv_transpose2d(
             input,
             self.weight,

@@ -49,7 +49,14 @@ class Dropout(_Dropout):
 
 
 class Dropout1d(_Dropout):
-    """`Dropout` of whole channels of sequences (B, C, L)."""
+    """`Dropout` of whole channels of sequences (B, C, L).
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> y = nn.Dropout1d(0.5)(chainrule.ones(4, 3, 8))
+    >>> bool((y == y[:, :, :1]).all())
+    True
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Some channels dropped, in training."""
@@ -57,7 +64,16 @@ class Dropout1d(_Dropout):
 
 
 class Dropout2d(_Dropout):
-    """`Dropout` of whole channels of pictures (B, C, H, W)."""
+    """`Dropout` of whole channels of pictures (B, C, H, W).
+
+    Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> y = nn.Dropout2d(0.5)(chainrule.ones(4, 3, 8, 8))
+    >>> bool((y == y[:, :, :1, :1]).all())
+    True
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Some channels dropped, in training."""
@@ -65,7 +81,14 @@ class Dropout2d(_Dropout):
 
 
 class Dropout3d(_Dropout):
-    """`Dropout` of whole channels of volumes (B, C, D, H, W)."""
+    """`Dropout` of whole channels of volumes (B, C, D, H, W).
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> y = nn.Dropout3d(0.5)(chainrule.ones(2, 3, 4, 4, 4))
+    >>> bool((y == y[:, :, :1, :1, :1]).all())
+    True
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Some channels dropped, in training."""
@@ -76,6 +99,12 @@ class AlphaDropout(_Dropout):
     """Dropout that goes with `SELU`: mean and variance stay what they were.
 
     Source: Klambauer et al., "Self-Normalizing Neural Networks", 2017.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> y = nn.AlphaDropout(0.2)(chainrule.randn(100, 100))
+    >>> abs(y.mean().item()) < 0.1, abs(y.std().item() - 1) < 0.1
+    (True, True)
     """
 
     def forward(self, input: Tensor) -> Tensor:

@@ -91,7 +91,14 @@ class Embedding(Layer):
     def from_pretrained(
         cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
     ) -> Self:
-        """A layer around a table there is already; frozen unless told otherwise."""
+        """A layer around a table there is already; frozen unless told otherwise.
+
+        >>> import chainrule
+        >>> from chainrule import nn
+        >>> layer = nn.Embedding.from_pretrained(chainrule.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        >>> layer(chainrule.tensor([1])), layer.weight.requires_grad
+        (tensor([[3., 4.]]), False)
+        """
         rows, width = embeddings.shape
         return cls(rows, width, padding_idx, _weight=embeddings, _freeze=freeze)
 

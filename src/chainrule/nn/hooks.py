@@ -24,7 +24,15 @@ Hook = Callable[..., Any]
 
 
 class ModuleHooks:
-    """The hooks of one module, by when they are called, each in the order of registration."""
+    """The hooks of one module, by when they are called, each in the order of registration.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> layer = nn.Identity()
+    >>> handle = layer.register_forward_hook(lambda module, args, output: output * 2)
+    >>> layer(chainrule.ones(2))
+    tensor([2., 2.])
+    """
 
     def __init__(self) -> None:
         self.pre_forward = Hooks()

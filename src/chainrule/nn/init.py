@@ -89,6 +89,13 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     """How many numbers go into each output of a weight, and how many come out of each input.
 
     A weight is (out, in, *kernel): fan_in = in · |kernel|, fan_out = out · |kernel|.
+
+    Raises:
+        ShapeError: there are fewer than two dimensions.
+
+    >>> import chainrule
+    >>> fans(chainrule.zeros(8, 3, 5, 5))
+    (75, 200)
     """
     if tensor.ndim < 2:
         _reject(
@@ -107,7 +114,14 @@ def _fill(tensor: Tensor, source: Tensor) -> Tensor:
 def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with U[a, b)."""
+    """Fill with U[a, b).
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> w = nn.init.uniform_(chainrule.zeros(1000), -2.0, 3.0)
+    >>> bool((w >= -2).all() and (w < 3).all())
+    True
+    """
     drawn = rand(tensor.shape, dtype=tensor.dtype, generator=generator)
     return _fill(tensor, drawn * (b - a) + a)
 
@@ -115,7 +129,14 @@ def uniform_(
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with N(mean, std²)."""
+    """Fill with N(mean, std²).
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> w = nn.init.normal_(chainrule.zeros(10_000), mean=5.0, std=0.1)
+    >>> abs(w.mean().item() - 5) < 0.01, abs(w.std().item() - 0.1) < 0.01
+    (True, True)
+    """
     drawn = randn(tensor.shape, dtype=tensor.dtype, generator=generator)
     return _fill(tensor, drawn * std + mean)
 
@@ -132,6 +153,12 @@ def trunc_normal_(
 
     By the inverse of the cumulative distribution, x = mean + std √2 erf⁻¹(2u - 1), u between the
     bounds' own. (a and b are numbers, not multiples of std.)
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> w = nn.init.trunc_normal_(chainrule.zeros(1000), std=5.0)
+    >>> bool((w.abs() <= 2).all())
+    True
     """
     low, high = (math.erf((each - mean) / (std * math.sqrt(2))) for each in (a, b))
     drawn = read(rand(tensor.shape, dtype=float64, generator=generator))
@@ -140,29 +167,71 @@ def trunc_normal_(
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with one number."""
+    """Fill with one number.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.init.constant_(chainrule.zeros(2), 0.5)
+    tensor([0.5000, 0.5000])
+    """
     return _fill(tensor, tensor.detach().full_like(val))
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Fill with ones."""
+    """Fill with ones.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.init.ones_(nn.Parameter(chainrule.zeros(2)))
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Fill with zeros."""
+    """Fill with zeros.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> layer = nn.Linear(3, 2)
+    >>> nn.init.zeros_(layer.bias)
+    Parameter containing:
+    tensor([0., 0.], requires_grad=True)
+    """
     return constant_(tensor, 0.0)
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """Fill a matrix with the identity, as far as it goes."""
+    """Fill a matrix with the identity, as far as it goes.
+
+    Raises:
+        ShapeError: it is no matrix.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.init.eye_(chainrule.zeros(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     if tensor.ndim != 2:
         _reject(f"eye_: {tensor.type} is no matrix", "pass a tensor of two dimensions")
     return _fill(tensor, from_numpy(np.eye(tensor.shape[0], tensor.shape[1])))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Fill a convolution's weight so that as many channels as possible pass through unchanged."""
+    """Fill a convolution's weight so that as many channels as possible pass through unchanged.
+
+    Raises:
+        ShapeError: it is no such weight, or `groups` does not divide its outputs.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> layer = nn.Conv2d(3, 3, 3, padding=1, bias=False)
+    >>> weight, x = nn.init.dirac_(layer.weight), chainrule.randn(1, 3, 4, 4)
+    >>> bool((layer(x) == x).all())
+    True
+    """
     if tensor.ndim not in (3, 4, 5) or tensor.shape[0] % groups:
         _reject(
             f"dirac_: {tensor.type} with groups={groups}",
@@ -184,13 +253,28 @@ def xavier_uniform_(
 
     Source: Glorot and Bengio, "Understanding the Difficulty of Training Deep Feedforward Neural
     Networks", 2010, equation 16.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> w = nn.init.xavier_uniform_(chainrule.zeros(20, 4))
+    >>> bool((w.abs() <= 0.5).all())
+    True
     """
     bound = gain * math.sqrt(6.0 / sum(fans(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill with N(0, std²), std = gain √(2 / (fan_in + fan_out))."""
+    """Fill with N(0, std²), std = gain √(2 / (fan_in + fan_out)).
+
+    Source: as for `xavier_uniform_`.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> w = nn.init.xavier_normal_(chainrule.zeros(100, 100))
+    >>> abs(w.std().item() - 0.1) < 0.01
+    True
+    """
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fans(tensor))), generator)
 
 
@@ -218,6 +302,12 @@ def kaiming_uniform_(
         generator: what to draw from; the default one unless given.
 
     Source: He et al., "Delving Deep into Rectifiers", 2015, section 2.2.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> w = nn.init.kaiming_uniform_(chainrule.zeros(4, 24), nonlinearity="relu")
+    >>> bool((w.abs() <= 0.5).all())
+    True
     """
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
@@ -230,7 +320,14 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    """Fill with N(0, std²), std = gain / √fan. See `kaiming_uniform_`."""
+    """Fill with N(0, std²), std = gain / √fan. See `kaiming_uniform_`.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> w = nn.init.kaiming_normal_(chainrule.zeros(50, 200), nonlinearity="relu")
+    >>> abs(w.std().item() - 0.1) < 0.01
+    True
+    """
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
@@ -240,7 +337,16 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     Q of the QR decomposition of a normal matrix, with the signs of R's diagonal taken to it, which
     makes it uniform over all orthogonal matrices.
 
+    Raises:
+        ShapeError: there are fewer than two dimensions.
+
     Source: Saxe et al., "Exact Solutions to the Nonlinear Dynamics of Learning", 2013.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> w = nn.init.orthogonal_(chainrule.zeros(3, 5))
+    >>> bool(((w @ w.T - chainrule.eye(3)).abs() < 1e-5).all())
+    True
     """
     if tensor.ndim < 2:
         _reject(f"orthogonal_: {tensor.type}", "pass a tensor of at least two dimensions")
@@ -255,7 +361,19 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
 def sparse_(
     tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
 ) -> Tensor:
-    """Fill a matrix with N(0, std²), and with zeros a share `sparsity` of each column."""
+    """Fill a matrix with N(0, std²), and with zeros a share `sparsity` of each column.
+
+    Raises:
+        ShapeError: it is no matrix.
+
+    Source: Martens, "Deep Learning via Hessian-free Optimization", 2010.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> w = nn.init.sparse_(chainrule.zeros(10, 4), sparsity=0.3)
+    >>> (w == 0).sum(0)
+    tensor([3, 3, 3, 3])
+    """
     if tensor.ndim != 2:
         _reject(f"sparse_: {tensor.type} is no matrix", "pass a tensor of two dimensions")
     rows, columns = tensor.shape

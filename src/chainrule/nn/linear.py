@@ -81,6 +81,9 @@ class Linear(Layer):
 class Bilinear(Layer):
     """A form of two inputs: y[k] = x1ᵀ W[k] x2 + b[k].
 
+    Shapes:
+        x1 (..., in1), x2 (..., in2), y (..., out).
+
     Parameters:
         weight (out, in1, in2) and bias (out), both drawn from U(-k, k) with k = 1/√in1.
 
@@ -91,6 +94,12 @@ class Bilinear(Layer):
         bias: False leaves b out.
         device: "cpu" or None.
         dtype: of the parameters.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> layer = nn.Bilinear(3, 4, 2)
+    >>> layer(chainrule.zeros(8, 3), chainrule.zeros(8, 4)).shape
+    (8, 2)
     """
 
     bias: Parameter | None
@@ -135,7 +144,14 @@ class Bilinear(Layer):
 
 
 class Identity(Layer):
-    """y = x: a place that something else may take. Arguments are ignored."""
+    """y = x: a place that something else may take. Arguments are ignored.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> x = chainrule.ones(2)
+    >>> nn.Identity(54, unused=True)(x) is x
+    True
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -151,6 +167,11 @@ class Flatten(Layer):
     Args:
         start_dim: the first of them.
         end_dim: the last.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Flatten()(chainrule.zeros(8, 3, 4, 4)).shape
+    (8, 48)
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
@@ -173,6 +194,11 @@ class Unflatten(Layer):
     Args:
         dim: which.
         unflattened_size: the sizes to make of it; one of them may be -1.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Unflatten(1, (3, -1))(chainrule.zeros(8, 48)).shape
+    (8, 3, 16)
     """
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:

@@ -90,6 +90,12 @@ class NLLLoss(_WeightedLoss):
         weight: what each class counts (C).
         ignore_index: a target index that counts for nothing.
         reduction: "mean", "sum" or "none".
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> scores = chainrule.tensor([[0.7, 0.3], [0.5, 0.5]]).log()
+    >>> nn.NLLLoss(reduction="none")(scores, chainrule.tensor([0, 1]))
+    tensor([0.3567, 0.6931])
     """
 
     def __init__(
@@ -115,6 +121,15 @@ class BCELoss(_WeightedLoss):
     Args:
         weight: what each element counts.
         reduction: "mean", "sum" or "none".
+
+    Raises:
+        OpError: an input is not between 0 and 1.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> loss = nn.BCELoss(reduction="none")
+    >>> loss(chainrule.tensor([0.9, 0.9]), chainrule.tensor([1.0, 0.0]))
+    tensor([0.1054, 2.3026])
     """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -129,6 +144,12 @@ class BCEWithLogitsLoss(_WeightedLoss):
         weight: what each element counts.
         reduction: "mean", "sum" or "none".
         pos_weight: what a positive target counts.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> loss = nn.BCEWithLogitsLoss(reduction="none", pos_weight=chainrule.tensor(3.0))
+    >>> loss(chainrule.tensor([0.0, 0.0, 100.0]), chainrule.tensor([1.0, 0.0, 0.0]))
+    tensor([  2.0794,   0.6931, 100.0000])
     """
 
     pos_weight: Tensor | None
@@ -155,6 +176,11 @@ class MSELoss(Loss):
 
     Args:
         reduction: "mean", "sum" or "none".
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.MSELoss()(chainrule.tensor([1.0, 2.0]), chainrule.tensor([0.0, 4.0]))
+    tensor(2.5000)
     """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -167,6 +193,11 @@ class L1Loss(Loss):
 
     Args:
         reduction: "mean", "sum" or "none".
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.L1Loss()(chainrule.tensor([1.0, 2.0]), chainrule.tensor([0.0, 4.0]))
+    tensor(1.5000)
     """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -180,6 +211,14 @@ class SmoothL1Loss(Loss):
     Args:
         beta: β.
         reduction: "mean", "sum" or "none".
+
+    Source: Girshick, "Fast R-CNN", 2015, arXiv:1504.08083.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> loss = nn.SmoothL1Loss(reduction="none", beta=2.0)
+    >>> loss(chainrule.tensor([1.0, 5.0]), chainrule.zeros(2))
+    tensor([0.2500, 4.0000])
     """
 
     def __init__(self, *, reduction: str = "mean", beta: float = 1.0) -> None:
@@ -197,6 +236,14 @@ class HuberLoss(Loss):
     Args:
         delta: δ.
         reduction: "mean", "sum" or "none".
+
+    Source: Huber, "Robust Estimation of a Location Parameter", 1964.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> loss = nn.HuberLoss(reduction="none", delta=2.0)
+    >>> loss(chainrule.tensor([1.0, 5.0]), chainrule.zeros(2))
+    tensor([0.5000, 8.0000])
     """
 
     def __init__(self, *, reduction: str = "mean", delta: float = 1.0) -> None:
@@ -216,6 +263,12 @@ class KLDivLoss(Loss):
     Args:
         log_target: the targets are log-probabilities too.
         reduction: "mean", "sum" or "none".
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> guess, truth = chainrule.tensor([[0.5, 0.5]]), chainrule.tensor([[1.0, 0.0]])
+    >>> nn.KLDivLoss(reduction="batchmean")(guess.log(), truth)
+    tensor(0.6931)
     """
 
     def __init__(self, *, reduction: str = "mean", log_target: bool = False) -> None:
@@ -235,6 +288,12 @@ class PoissonNLLLoss(Loss):
         full: add Stirling's approximation of ln t!.
         eps: ε.
         reduction: "mean", "sum" or "none".
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> loss = nn.PoissonNLLLoss(reduction="none", log_input=False)
+    >>> loss(chainrule.tensor([1.0, 2.0, 3.0]), chainrule.tensor([2.0, 2.0, 2.0]))
+    tensor([1.0000, 0.6137, 0.8028])
     """
 
     def __init__(
@@ -260,10 +319,22 @@ class PoissonNLLLoss(Loss):
 class GaussianNLLLoss(Loss):
     """½ (ln v + (x - t)²/v): numbers t with mean x and variance v.
 
+    Shapes:
+        x and t (N, ...); v the same, or without the last dimension, or that with size 1.
+
     Args:
         full: add ln √(2π).
         eps: the least variance.
         reduction: "mean", "sum" or "none".
+
+    Source: Nix and Weigend, "Estimating the Mean and Variance of the Target Probability
+    Distribution", 1994.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> loss, off = nn.GaussianNLLLoss(reduction="none"), chainrule.tensor([2.0, 2.0])
+    >>> loss(off, chainrule.zeros(2), chainrule.tensor([1.0, 4.0]))
+    tensor([2.0000, 1.1931])
     """
 
     def __init__(self, *, reduction: str = "mean", full: bool = False, eps: float = 1e-6) -> None:

@@ -23,6 +23,12 @@ class SoftMarginLoss(Loss):
 
     Args:
         reduction: "mean", "sum" or "none".
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> loss = nn.SoftMarginLoss(reduction="none")
+    >>> loss(chainrule.tensor([2.0, 2.0]), chainrule.tensor([1.0, -1.0]))
+    tensor([0.1269, 2.1269])
     """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -36,6 +42,12 @@ class HingeEmbeddingLoss(Loss):
     Args:
         margin: from where on a pair counts as far apart.
         reduction: "mean", "sum" or "none".
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> loss = nn.HingeEmbeddingLoss(reduction="none")
+    >>> loss(chainrule.tensor([0.4, 0.4, 2.0]), chainrule.tensor([1.0, -1.0, -1.0]))
+    tensor([0.4000, 0.6000, 0.0000])
     """
 
     def __init__(self, margin: float = 1.0, *, reduction: str = "mean") -> None:
@@ -53,6 +65,13 @@ class MarginRankingLoss(Loss):
     Args:
         margin: by how much it must be.
         reduction: "mean", "sum" or "none".
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> loss = nn.MarginRankingLoss(margin=0.5, reduction="none")
+    >>> x1, x2 = chainrule.tensor([2.0, 1.0]), chainrule.tensor([1.0, 2.0])
+    >>> loss(x1, x2, chainrule.tensor([1.0, 1.0]))
+    tensor([0.0000, 1.5000])
     """
 
     def __init__(self, margin: float = 0.0, *, reduction: str = "mean") -> None:
@@ -67,9 +86,18 @@ class MarginRankingLoss(Loss):
 class CosineEmbeddingLoss(Loss):
     """1 - cos(x1, x2) where t = 1, max(0, cos(x1, x2) - margin) where t = -1.
 
+    Shapes:
+        x1 and x2 (N, C), t (N); or without N.
+
     Args:
         margin: the cosine that different ones may have.
         reduction: "mean", "sum" or "none".
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> x1, x2 = chainrule.tensor([[1.0, 0.0]] * 2), chainrule.tensor([[3.0, 4.0]] * 2)
+    >>> nn.CosineEmbeddingLoss(reduction="none")(x1, x2, chainrule.tensor([1, -1]))
+    tensor([0.4000, 0.6000])
     """
 
     def __init__(self, margin: float = 0.0, *, reduction: str = "mean") -> None:
@@ -86,12 +114,25 @@ class CosineEmbeddingLoss(Loss):
 class TripletMarginLoss(Loss):
     """max(0, d(anchor, positive) - d(anchor, negative) + margin).
 
+    Shapes:
+        all three (N, C), or (C).
+
     Args:
         margin: by how much nearer the positive must be.
         p: which norm the distance is.
         eps: keeps the distance from zero.
         swap: take the positive's distance from the negative if that is smaller.
         reduction: "mean", "sum" or "none".
+
+    Source: Schroff et al., "FaceNet", 2015, arXiv:1503.03832; `swap`: Balntas et al., 2016.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> anchor, near, far = (chainrule.tensor([[x]]) for x in (0.0, 1.0, 1.5))
+    >>> nn.TripletMarginLoss()(anchor, near, far)
+    tensor(0.5000)
+    >>> nn.TripletMarginLoss(swap=True)(anchor, near, far)
+    tensor(1.5000)
     """
 
     def __init__(
@@ -129,6 +170,11 @@ class CosineSimilarity(Layer):
     Args:
         dim: the dimension.
         eps: the least product of lengths.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.CosineSimilarity()(chainrule.tensor([[1.0, 0.0]]), chainrule.tensor([[3.0, 4.0]]))
+    tensor([0.6000])
     """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
@@ -148,6 +194,11 @@ class PairwiseDistance(Layer):
         p: which norm.
         eps: ε.
         keepdim: keep the last dimension, with size 1.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.PairwiseDistance()(chainrule.tensor([[3.0, 4.0]]), chainrule.zeros(1, 2))
+    tensor([5.0000])
     """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:

@@ -34,19 +34,31 @@ __all__ = [
 class GroupNorm(Layer):
     """Groups of channels of each sample brought to mean 0 and variance 1: (B, C, ...).
 
+        y = (x - μ) / √(σ² + ε) · weight + bias
+
     Parameters:
         weight (C), 1 at first, and bias (C), 0.
 
     Args:
         num_groups: how many groups the channels are cut into.
         num_channels: C.
-        eps: added to the variance.
+        eps: ε.
         affine: False leaves weight and bias out.
         device: "cpu" or None.
         dtype: of the parameters.
         bias: False leaves the bias out.
 
+    Raises:
+        ConfigError: the channels can't be cut into so many groups.
+
     Source: Wu and He, "Group Normalization", 2018, arXiv:1803.08494.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> y = nn.GroupNorm(2, 4)(chainrule.arange(8.0).reshape(1, 4, 2))
+    >>> y.reshape(2, 4)
+    tensor([[-1.3416, -0.4472,  0.4472,  1.3416],
+            [-1.3416, -0.4472,  0.4472,  1.3416]], grad_fn=<ReshapeBackward0>)
     """
 
     weight: Parameter | None
@@ -115,6 +127,12 @@ class LayerNorm(Layer):
         dtype: of the parameters.
 
     Source: Ba, Kiros, Hinton, "Layer Normalization", 2016, arXiv:1607.06450.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.LayerNorm(2)(chainrule.tensor([[1.0, 3.0], [10.0, 30.0]]))
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]], grad_fn=<LayerNormBackward0>)
     """
 
     weight: Parameter | None
@@ -167,6 +185,12 @@ class RMSNorm(Layer):
         dtype: of the weight.
 
     Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019, arXiv:1910.07467.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.RMSNorm(2)(chainrule.tensor([[1.0, 7.0], [10.0, 70.0]]))
+    tensor([[0.2000, 1.4000],
+            [0.2000, 1.4000]], grad_fn=<RMSNormBackward0>)
     """
 
     weight: Parameter | None

@@ -38,6 +38,13 @@ class Buffer(Tensor):
     Args:
         data: the values; a tensor's memory is shared.
         persistent: whether it is part of `state_dict()`.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> module = nn.Module()
+    >>> module.mean = nn.Buffer(chainrule.zeros(2))
+    >>> list(module.state_dict()), list(module.parameters())
+    (['mean'], [])
     """
 
     persistent: bool = True

@@ -57,7 +57,13 @@ class _MaxPool(Layer):
 
 
 class MaxPool1d(_MaxPool):
-    """The largest number of each window of sequences: (B, C, L) to (B, C, P). See `MaxPool2d`."""
+    """The largest number of each window of sequences: (B, C, L) to (B, C, P). See `MaxPool2d`.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.MaxPool1d(2)(chainrule.tensor([[[1.0, 3.0, 2.0, 0.0]]]))
+    tensor([[[3., 2.]]])
+    """
 
     def forward(self, input: Tensor) -> Any:
         """The maxima, and (`return_indices`) where they were."""
@@ -89,7 +95,13 @@ class MaxPool2d(_MaxPool):
 
 
 class AvgPool1d(Layer):
-    """The mean of each window of sequences: (B, C, L) to (B, C, P). See `AvgPool2d`."""
+    """The mean of each window of sequences: (B, C, L) to (B, C, P). See `AvgPool2d`.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.AvgPool1d(2)(chainrule.tensor([[[1.0, 3.0, 2.0, 0.0]]]))
+    tensor([[[2., 1.]]])
+    """
 
     def __init__(
         self,
@@ -127,6 +139,8 @@ class AvgPool1d(Layer):
 class AvgPool2d(Layer):
     """The mean of each window of pictures: (B, C, H, W) to (B, C, P, Q).
 
+        P = ⌊(H + 2 padding - R)/stride⌋ + 1
+
     Args:
         kernel_size: R, or (R, S).
         stride: the distance between windows; the kernel's size unless given.
@@ -134,6 +148,11 @@ class AvgPool2d(Layer):
         ceil_mode: round P up instead of down.
         count_include_pad: the border's zeros count in the mean.
         divisor_override: divide the sum by this instead.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.AvgPool2d(2)(chainrule.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    tensor([[[[2.5000]]]])
     """
 
     def __init__(
@@ -181,7 +200,16 @@ class _AdaptiveAvgPool(Layer):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """The means of a given number of bins of sequences, whatever their length."""
+    """The means of a given number of bins of sequences, whatever their length.
+
+    Shapes:
+        x (B, C, L), y (B, C, output_size).
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.AdaptiveAvgPool1d(2)(chainrule.tensor([[[1.0, 2.0, 3.0, 4.0, 5.0]]]))
+    tensor([[[2., 4.]]])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """The means."""

@@ -1,4 +1,7 @@
-"""Activations made of pieces, as layers. Their formulas are in `nn/functional/rectifiers.py`."""
+"""Activations made of pieces, as layers.
+
+Their formulas are in `nn/functional/`: `rectifiers.py`, `hard_activations.py`, `shrink.py`.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,11 @@ class ReLU6(InPlace):
     """y = min(max(x, 0), 6)
 
     Source: Krizhevsky, "Convolutional Deep Belief Networks on CIFAR-10", 2010.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.ReLU6()(chainrule.tensor([-1.0, 3.0, 8.0]))
+    tensor([0., 3., 6.])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -65,6 +73,13 @@ class LeakyReLU(InPlace):
     Args:
         negative_slope: a.
         inplace: put the result into the input's memory.
+
+    Source: Maas et al., "Rectifier Nonlinearities Improve Neural Network Acoustic Models", 2013.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.LeakyReLU(0.1)(chainrule.tensor([-1.0, 2.0]))
+    tensor([-0.1000,  2.0000])
     """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
@@ -93,6 +108,13 @@ class PReLU(Layer):
         dtype: of the slope.
 
     Source: He et al., "Delving Deep into Rectifiers", 2015.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.PReLU()(chainrule.tensor([-1.0, 2.0]))
+    tensor([-0.2500,  2.0000], grad_fn=<PreluBackward0>)
+    >>> [tuple(weight.shape) for weight in nn.PReLU(3).parameters()]
+    [(3,)]
     """
 
     def __init__(
@@ -124,6 +146,11 @@ class ELU(InPlace):
         inplace: put the result into the input's memory.
 
     Source: Clevert et al., "Fast and Accurate Deep Network Learning by ELUs", 2015.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.ELU()(chainrule.tensor([-100.0, -1.0, 2.0]))
+    tensor([-1.0000, -0.6321,  2.0000])
     """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
@@ -143,6 +170,11 @@ class SELU(InPlace):
     """y = s x where x > 0, else s α (e^x - 1), with s = 1.0507, α = 1.6733
 
     Source: Klambauer et al., "Self-Normalizing Neural Networks", 2017.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.SELU()(chainrule.tensor([-100.0, 0.0, 1.0]))
+    tensor([-1.7581,  0.0000,  1.0507])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -156,6 +188,13 @@ class CELU(InPlace):
     Args:
         alpha: α.
         inplace: put the result into the input's memory.
+
+    Source: Barron, "Continuously Differentiable Exponential Linear Units", 2017.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.CELU(alpha=2.0)(chainrule.tensor([-100.0, -1.0, 2.0]))
+    tensor([-2.0000, -0.7869,  2.0000])
     """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
@@ -178,6 +217,14 @@ class Hardtanh(InPlace):
         min_val: low.
         max_val: high.
         inplace: put the result into the input's memory.
+
+    Raises:
+        ConfigError: the bounds are in the wrong order.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Hardtanh(-2.0, 2.0)(chainrule.tensor([-3.0, 1.5, 3.0]))
+    tensor([-2.0000,  1.5000,  2.0000])
     """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
@@ -197,7 +244,13 @@ class Hardtanh(InPlace):
 
 
 class Hardsigmoid(InPlace):
-    """y = min(max(x + 3, 0), 6)/6"""
+    """y = min(max(x + 3, 0), 6)/6
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Hardsigmoid()(chainrule.tensor([-4.0, 0.0, 1.5]))
+    tensor([0.0000, 0.5000, 0.7500])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Every element."""
@@ -212,6 +265,11 @@ class Hardswish(InPlace):
     """y = x min(max(x + 3, 0), 6)/6
 
     Source: Howard et al., "Searching for MobileNetV3", 2019.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Hardswish()(chainrule.tensor([-1.0, 1.0, 4.0]))
+    tensor([-0.3333,  0.6667,  4.0000])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -230,6 +288,11 @@ class Threshold(InPlace):
         threshold: t.
         value: v.
         inplace: put the result into the input's memory.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Threshold(0.1, 20.0)(chainrule.tensor([0.0, 0.1, 0.2]))
+    tensor([20.0000, 20.0000,  0.2000])
     """
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
@@ -253,6 +316,11 @@ class Hardshrink(Layer):
 
     Args:
         lambd: λ.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Hardshrink()(chainrule.tensor([-0.6, 0.5, 0.6]))
+    tensor([-0.6000,  0.0000,  0.6000])
     """
 
     def __init__(self, lambd: float = 0.5) -> None:
@@ -273,6 +341,14 @@ class Softshrink(Layer):
 
     Args:
         lambd: λ.
+
+    Raises:
+        ConfigError: λ is negative.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.Softshrink()(chainrule.tensor([-0.6, 0.5, 2.0]))
+    tensor([-0.1000,  0.0000,  1.5000])
     """
 
     def __init__(self, lambd: float = 0.5) -> None:

@@ -1,194 +1,33 @@
-"""Recurrent networks: RNN, LSTM and GRU, and their cells.
+"""Recurrent networks: RNN, LSTM and GRU.
 
-A cell takes one step; a network runs cells along a sequence, layer by layer, in one direction or
-both. They are made of linear layers and activations, and so are differentiated by the tape.
-
-`x` is the input of a step, `h` the state before it; `i`, `f`, `g`, `o` and `r`, `z`, `n` are gates.
+A network runs the cells of `cells.py` along a sequence, layer by layer, in one direction or both.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import Any
 
 from chainrule.core.dtypes import DType
 from chainrule.core.location import user_location
 from chainrule.errors import ConfigError, ShapeError
 from chainrule.nn import functional as F
-from chainrule.nn import init
-from chainrule.nn.module import Module
-from chainrule.nn.parameter import Parameter
+from chainrule.nn.cells import (
+    Recurrent,
+    Weights,
+    activation_of,
+    gru_step,
+    lstm_step,
+    rnn_step,
+)
 from chainrule.ops.create import zeros
 from chainrule.ops.joining import cat, stack
 from chainrule.tensor import Tensor
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
-
-Weights = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
-"""Of input and state (weight_ih, weight_hh), and the biases of both."""
+__all__ = ["GRU", "LSTM", "RNN"]
 
 
-def rnn_step(x: Tensor, h: Tensor, weights: Weights, activation: Callable[..., Tensor]) -> Tensor:
-    """h' = tanh(W x + b + U h + c)."""
-    w_ih, w_hh, b_ih, b_hh = weights
-    return activation(F.linear(x, w_ih, b_ih) + F.linear(h, w_hh, b_hh))
-
-
-def lstm_step(x: Tensor, h: Tensor, c: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-    """c' = σ(f) c + σ(i) tanh(g),  h' = σ(o) tanh(c'),  where i, f, g, o are linear in x and h."""
-    w_ih, w_hh, b_ih, b_hh = weights
-    gates = F.linear(x, w_ih, b_ih) + F.linear(h, w_hh, b_hh)
-    i, f, g, o = gates.chunk(4, -1)
-    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-    return o.sigmoid() * c.tanh(), c
-
-
-def gru_step(x: Tensor, h: Tensor, weights: Weights) -> Tensor:
-    """h' = (1 - z) n + z h,  n = tanh(n_x + r n_h),  where r and z are sigmoids of x and h."""
-    w_ih, w_hh, b_ih, b_hh = weights
-    r_x, z_x, n_x = F.linear(x, w_ih, b_ih).chunk(3, -1)
-    r_h, z_h, n_h = F.linear(h, w_hh, b_hh).chunk(3, -1)
-    r, z = (r_x + r_h).sigmoid(), (z_x + z_h).sigmoid()
-    n = (n_x + r * n_h).tanh()
-    return (1 - z) * n + z * h
-
-
-def _activation(name: str) -> Callable[..., Tensor]:
-    if name not in ("tanh", "relu"):
-        raise ConfigError(
-            f"RNN: nonlinearity is {name!r}",
-            cure="pass 'tanh' or 'relu'",
-            location=str(user_location() or ""),
-        )
-    return F.tanh if name == "tanh" else F.relu
-
-
-class _Recurrent(Module):
-    """Parameters of one or many cells, all drawn from U(-k, k) with k = 1/√hidden_size."""
-
-    gates: ClassVar[int]
-
-    def _add_cell(self, suffix: str, inputs: int, hidden: int, bias: bool, given: Any) -> None:
-        rows = self.gates * hidden
-        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, inputs)}
-        shapes["weight_hh"] = (rows, hidden)
-        shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
-        for name, shape in shapes.items():
-            wanted = bias or not name.startswith("bias")
-            if wanted or not suffix:  # a cell without biases has None in their place
-                made = Parameter(zeros(shape, **given)) if wanted else None
-                self.register_parameter(name + suffix, made)
-
-    def _draw(self, hidden: int) -> None:
-        bound = 1 / math.sqrt(hidden) if hidden > 0 else 0
-        for parameter in self.parameters():
-            init.uniform_(parameter, -bound, bound)
-
-    def _weights(self, suffix: str) -> Weights:
-        own = self._parameters
-        w_ih, w_hh = own[f"weight_ih{suffix}"], own[f"weight_hh{suffix}"]
-        assert w_ih is not None
-        assert w_hh is not None
-        return w_ih, w_hh, own.get(f"bias_ih{suffix}"), own.get(f"bias_hh{suffix}")
-
-
-class _Cell(_Recurrent):
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        device: Any = None,
-        dtype: DType | None = None,
-    ) -> None:
-        super().__init__()
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.bias = bias
-        self._add_cell("", input_size, hidden_size, bias, {"device": device, "dtype": dtype})
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw all anew."""
-        self._draw(self.hidden_size)
-
-    def _blank(self, input: Tensor) -> Tensor:
-        return zeros((*input.shape[:-1], self.hidden_size), dtype=input.dtype)
-
-    def extra_repr(self) -> str:
-        """The sizes."""
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
-
-
-class RNNCell(_Cell):
-    """One step of an Elman network: h' = tanh(W x + b + U h + c).
-
-    Args:
-        input_size: numbers in x.
-        hidden_size: numbers in h.
-        bias: False leaves b and c out.
-        nonlinearity: "tanh", or "relu".
-        device: "cpu" or None.
-        dtype: of the parameters.
-    """
-
-    gates = 1
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        nonlinearity: str = "tanh",
-        device: Any = None,
-        dtype: DType | None = None,
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, device, dtype)
-        self.nonlinearity = nonlinearity
-        _activation(nonlinearity)
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        """The state after the step; `hx` is zero unless given."""
-        h = self._blank(input) if hx is None else hx
-        return rnn_step(input, h, self._weights(""), _activation(self.nonlinearity))
-
-    def extra_repr(self) -> str:
-        """The sizes, and the nonlinearity that is not the usual one."""
-        unusual = f", nonlinearity={self.nonlinearity}" if self.nonlinearity != "tanh" else ""
-        return super().extra_repr() + unusual
-
-
-class LSTMCell(_Cell):
-    """One step of a long short-term memory; its state is a pair (h, c).
-
-    Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997.
-    """
-
-    gates = 4
-
-    def forward(
-        self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The state after the step; `hx` is zero unless given."""
-        h, c = (self._blank(input), self._blank(input)) if hx is None else hx
-        return lstm_step(input, h, c, self._weights(""))
-
-
-class GRUCell(_Cell):
-    """One step of a gated recurrent unit.
-
-    Source: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014.
-    """
-
-    gates = 3
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        """The state after the step; `hx` is zero unless given."""
-        return gru_step(input, self._blank(input) if hx is None else hx, self._weights(""))
-
-
-class _Sequence(_Recurrent):
+class _Sequence(Recurrent):
     """Cells along a sequence, in layers."""
 
     def __init__(
@@ -337,6 +176,18 @@ class RNN(_Sequence):
         bidirectional: with a second network from the end to the beginning.
         device: "cpu" or None.
         dtype: of the parameters.
+
+    Raises:
+        ShapeError: the input or the state has another shape, or there is no step.
+        ConfigError: there is no such nonlinearity.
+
+    Source: Elman, "Finding Structure in Time", 1990.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> y, h = nn.RNN(4, 8, num_layers=2, bidirectional=True)(chainrule.zeros(5, 2, 4))
+    >>> y.shape, h.shape
+    ((5, 2, 16), (4, 2, 8))
     """
 
     gates = 1
@@ -366,10 +217,10 @@ class RNN(_Sequence):
             dtype,
         )
         self.nonlinearity = nonlinearity
-        _activation(nonlinearity)
+        activation_of(nonlinearity)
 
     def _step(self, x: Tensor, state: tuple[Tensor, ...], weights: Weights) -> tuple[Tensor, ...]:
-        return (rnn_step(x, state[0], weights, _activation(self.nonlinearity)),)
+        return (rnn_step(x, state[0], weights, activation_of(self.nonlinearity)),)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The outputs of all steps, and the last state."""
@@ -378,7 +229,9 @@ class RNN(_Sequence):
 
 
 class LSTM(_Sequence):
-    """A long short-term memory along a sequence; its state is a pair (h, c). See `RNN`.
+    """A long short-term memory along a sequence; its state is a pair (h, c).
+
+    The formula is `LSTMCell`'s; shapes, errors and arguments (but `nonlinearity`) are `RNN`'s.
 
     Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997.
 
@@ -403,9 +256,17 @@ class LSTM(_Sequence):
 
 
 class GRU(_Sequence):
-    """A gated recurrent unit along a sequence. See `RNN`.
+    """A gated recurrent unit along a sequence.
+
+    The formula is `GRUCell`'s; shapes, errors and arguments (but `nonlinearity`) are `RNN`'s.
 
     Source: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> y, h = nn.GRU(4, 8, batch_first=True)(chainrule.randn(2, 5, 4))
+    >>> bool((y[:, -1] == h[0]).all())
+    True
     """
 
     gates = 3

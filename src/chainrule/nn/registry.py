@@ -48,8 +48,21 @@ class _Misspelled(ModuleError):
         return (ModuleError, (self.problem,), {"cure": self.cure})
 
 
+# A traceback shows this name: the one that can be imported and caught.
+_Misspelled.__name__ = _Misspelled.__qualname__ = ModuleError.__qualname__
+_Misspelled.__module__ = ModuleError.__module__
+
+
 class Registry:
-    """The part of `Module` that holds parameters, buffers and other modules."""
+    """The part of `Module` that holds parameters, buffers and other modules.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> module = nn.Module()
+    >>> module.scale, module.inner = nn.Parameter(chainrule.ones(1)), nn.Linear(3, 2)
+    >>> [name for name, _ in module.named_parameters()]
+    ['scale', 'inner.weight', 'inner.bias']
+    """
 
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]

@@ -62,7 +62,16 @@ class _RunningNorm(Layer):
         self.register_buffer("num_batches_tracked", zeros((), dtype=int64) if tracked else None)
 
     def reset_running_stats(self) -> None:
-        """Mean 0, variance 1, no batches."""
+        """Mean 0, variance 1, no batches.
+
+        >>> import chainrule
+        >>> from chainrule import nn
+        >>> layer = nn.BatchNorm1d(1)
+        >>> y = layer(chainrule.tensor([[1.0], [3.0]]))
+        >>> layer.reset_running_stats()
+        >>> layer.running_mean, layer.num_batches_tracked
+        (tensor([0.]), tensor(0))
+        """
         if self.running_mean is not None and self.running_var is not None:
             init.zeros_(self.running_mean)
             init.ones_(self.running_var)
@@ -139,7 +148,17 @@ class _BatchNorm(_RunningNorm):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalisation of rows (B, C) or sequences (B, C, L). See `BatchNorm2d`."""
+    """Batch normalisation of rows (B, C) or sequences (B, C, L). See `BatchNorm2d`.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> layer = nn.BatchNorm1d(1)
+    >>> layer(chainrule.tensor([[1.0], [3.0]])).detach()
+    tensor([[-1.0000],
+            [ 1.0000]])
+    >>> layer.running_mean, layer.running_var
+    (tensor([0.2000]), tensor([1.1000]))
+    """
 
     ndims = (2, 3)
 
@@ -166,6 +185,9 @@ class BatchNorm2d(_BatchNorm):
         device: "cpu" or None.
         dtype: of parameters and statistics.
         bias: False leaves the bias out.
+
+    Raises:
+        ShapeError: the input has not 4 dimensions, or not C channels.
 
     Source: Ioffe and Szegedy, "Batch Normalization", 2015, arXiv:1502.03167.
 
@@ -215,7 +237,14 @@ class _InstanceNorm(_RunningNorm):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Instance normalisation of sequences (B, C, L). See `InstanceNorm2d`."""
+    """Instance normalisation of sequences (B, C, L). See `InstanceNorm2d`.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> nn.InstanceNorm1d(2)(chainrule.tensor([[[1.0, 3.0], [10.0, 30.0]]]))
+    tensor([[[-1.0000,  1.0000],
+             [-1.0000,  1.0000]]])
+    """
 
     ndims = (2, 3)
 
@@ -223,9 +252,11 @@ class InstanceNorm1d(_InstanceNorm):
 class InstanceNorm2d(_InstanceNorm):
     """Each channel of each picture (B, C, H, W) brought to mean 0 and variance 1.
 
+        y = (x - μ) / √(σ² + ε) · weight + bias
+
     Args:
         num_features: C.
-        eps: added to the variance.
+        eps: ε.
         momentum: how much of each batch there is in the running statistics.
         affine: with weight (C) and bias (C).
         track_running_stats: keep running statistics, and use them in `eval`.
@@ -233,7 +264,16 @@ class InstanceNorm2d(_InstanceNorm):
         dtype: of parameters and statistics.
         bias: False leaves the bias out.
 
+    Raises:
+        ShapeError: the input has neither 4 dimensions nor, for one picture, 3.
+
     Source: Ulyanov et al., "Instance Normalization", 2016, arXiv:1607.08022.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> y = nn.InstanceNorm2d(3)(chainrule.randn(8, 3, 4, 4) * 5 + 2)
+    >>> bool((y.mean((2, 3)).abs() < 1e-5).all())
+    True
     """
 
     ndims = (3, 4)

@@ -27,6 +27,12 @@ class IncompatibleKeys(NamedTuple):
     Attributes:
         missing_keys: those of the module that the state dict did not have.
         unexpected_keys: those of the state dict that the module does not have.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> layer = nn.Linear(3, 2, bias=False)
+    >>> layer.load_state_dict({"bias": chainrule.zeros(2)}, strict=False)
+    IncompatibleKeys(missing_keys=['weight'], unexpected_keys=['bias'])
     """
 
     missing_keys: list[str]
@@ -42,7 +48,14 @@ class IncompatibleKeys(NamedTuple):
 
 
 class Loading:
-    """One call of `load_state_dict`."""
+    """One call of `load_state_dict`.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> layer = nn.Linear(3, 2)
+    >>> Loading(layer, layer.state_dict(), strict=True, assign=False).run()
+    <All keys matched successfully>
+    """
 
     def __init__(self, module: Module, state: Any, strict: bool, assign: bool) -> None:
         self.module = module

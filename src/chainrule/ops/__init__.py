@@ -46,6 +46,7 @@ from chainrule.ops import (
     scan,
     sequences,
     special,
+    splitting,
     triangles,
     trigonometry,
     variance,
@@ -88,6 +89,7 @@ FAMILIES: tuple[ModuleType, ...] = (
     scan,
     sequences,
     special,
+    splitting,
     triangles,
     trigonometry,
     variance,
@@ -99,7 +101,13 @@ __all__ = ["FAMILIES", "functions", "in_place_methods", "methods"]
 
 
 def functions() -> dict[str, Any]:
-    """Every public function of the families, by name."""
+    """Every public function of the families, by name.
+
+    >>> import chainrule
+    >>> from chainrule import ops
+    >>> ops.functions()["exp"] is chainrule.exp
+    True
+    """
     return {
         name: function
         for family in FAMILIES
@@ -109,7 +117,12 @@ def functions() -> dict[str, Any]:
 
 
 def methods() -> dict[str, Any]:
-    """Those that are methods of `Tensor` as well, and those that are methods only."""
+    """Those that are methods of `Tensor` as well, and those that are methods only.
+
+    >>> from chainrule import ops
+    >>> "exp" in ops.methods(), "zeros" in ops.methods()
+    (True, False)
+    """
     found = {
         name: function
         for name, function in functions().items()
@@ -121,7 +134,13 @@ def methods() -> dict[str, Any]:
 
 
 def in_place_methods() -> dict[str, Any]:
-    """The functions that have an in-place method too, by the method's name: `add_` is `add`."""
+    """The functions that have an in-place method too, by the method's name: `add_` is `add`.
+
+    >>> import chainrule
+    >>> from chainrule import ops
+    >>> ops.in_place_methods()["exp_"] is chainrule.exp
+    True
+    """
     return {
         f"{name}_": getattr(family, name)
         for family in FAMILIES

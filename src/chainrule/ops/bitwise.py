@@ -69,7 +69,12 @@ class BitwiseAnd(BitOp):
 
 
 def bitwise_and(input: Tensor | int, other: Tensor | int) -> Tensor:
-    """The bits set in both; of bools: both hold."""
+    """The bits set in both; of bools: both hold. Floats have no bits here: `DTypeError`.
+
+    >>> import chainrule
+    >>> chainrule.bitwise_and(chainrule.tensor([6, -1]), 3)
+    tensor([2, 3])
+    """
     return bind(BitwiseAnd(), *pair(input, other))
 
 
@@ -82,7 +87,12 @@ class BitwiseOr(BitOp):
 
 
 def bitwise_or(input: Tensor | int, other: Tensor | int) -> Tensor:
-    """The bits set in either; of bools: at least one holds."""
+    """The bits set in either; of bools: at least one holds.
+
+    >>> import chainrule
+    >>> chainrule.bitwise_or(chainrule.tensor([6, 8]), 3)
+    tensor([ 7, 11])
+    """
     return bind(BitwiseOr(), *pair(input, other))
 
 
@@ -95,7 +105,12 @@ class BitwiseXor(BitOp):
 
 
 def bitwise_xor(input: Tensor | int, other: Tensor | int) -> Tensor:
-    """The bits set in just one; of bools: they differ."""
+    """The bits set in just one; of bools: they differ.
+
+    >>> import chainrule
+    >>> chainrule.bitwise_xor(chainrule.tensor([True, True]), chainrule.tensor([True, False]))
+    tensor([False,  True])
+    """
     return bind(BitwiseXor(), *pair(input, other))
 
 
@@ -108,7 +123,12 @@ class BitwiseLeftShift(BitOp):
 
 
 def bitwise_left_shift(input: Tensor | int, other: Tensor | int) -> Tensor:
-    """The bits moved up: times 2 to the power of `other`."""
+    """The bits moved up: times 2 to the power of `other`.
+
+    >>> import chainrule
+    >>> chainrule.bitwise_left_shift(chainrule.tensor([1, -3]), chainrule.tensor([4, 1]))
+    tensor([16, -6])
+    """
     return bind(BitwiseLeftShift(), *pair(input, other))
 
 
@@ -121,7 +141,12 @@ class BitwiseRightShift(BitOp):
 
 
 def bitwise_right_shift(input: Tensor | int, other: Tensor | int) -> Tensor:
-    """The bits moved down; the sign is kept."""
+    """The bits moved down; the sign is kept.
+
+    >>> import chainrule
+    >>> chainrule.bitwise_right_shift(chainrule.tensor([7, -7]), 1)
+    tensor([ 3, -4])
+    """
     return bind(BitwiseRightShift(), *pair(input, other))
 
 
@@ -153,5 +178,10 @@ class BitwiseNot(Unary):
 
 
 def bitwise_not(input: Tensor) -> Tensor:
-    """Every bit turned over; of bools: not."""
+    """Every bit turned over; of bools: not.
+
+    >>> import chainrule
+    >>> ~chainrule.tensor([True, False]), ~chainrule.tensor([0, 5])
+    (tensor([False,  True]), tensor([-1, -6]))
+    """
     return bind(BitwiseNot(), input)

@@ -57,7 +57,14 @@ def _wins(wins: Tensor, ties: Tensor, like: Tensor) -> Tensor:
 
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
-    """The larger of the two, element by element; where they tie, each gets half the gradient."""
+    """The larger of the two, element by element; where they tie, each gets half the gradient.
+
+    NaN wins.
+
+    >>> import chainrule
+    >>> chainrule.maximum(chainrule.tensor([1.0, float("nan")]), chainrule.tensor([2.0, 2.0]))
+    tensor([2., nan])
+    """
     return bind(Maximum(), *pair(input, other))
 
 
@@ -80,7 +87,15 @@ class Minimum(Binary):
 
 
 def minimum(input: Tensor, other: Tensor) -> Tensor:
-    """The smaller of the two, element by element; where they tie, each gets half the gradient."""
+    """The smaller of the two, element by element; where they tie, each gets half the gradient.
+
+    NaN wins.
+
+    >>> import chainrule
+    >>> chainrule.minimum(chainrule.tensor([[1], [5]]), chainrule.tensor([2, 3]))
+    tensor([[1, 1],
+            [2, 3]])
+    """
     return bind(Minimum(), *pair(input, other))
 
 
@@ -103,7 +118,12 @@ class Fmax(Binary):
 
 
 def fmax(input: Tensor, other: Tensor) -> Tensor:
-    """The larger of the two, element by element; where one is NaN, the other."""
+    """The larger of the two, element by element; where one is NaN, the other.
+
+    >>> import chainrule
+    >>> chainrule.fmax(chainrule.tensor([1.0, float("nan")]), chainrule.tensor([2.0, 2.0]))
+    tensor([2., 2.])
+    """
     return bind(Fmax(), *pair(input, other))
 
 
@@ -126,7 +146,12 @@ class Fmin(Binary):
 
 
 def fmin(input: Tensor, other: Tensor) -> Tensor:
-    """The smaller of the two, element by element; where one is NaN, the other."""
+    """The smaller of the two, element by element; where one is NaN, the other.
+
+    >>> import chainrule
+    >>> chainrule.fmin(chainrule.tensor([1.0, float("nan")]), chainrule.tensor([2.0, 2.0]))
+    tensor([1., 2.])
+    """
     return bind(Fmin(), *pair(input, other))
 
 
@@ -149,7 +174,12 @@ class ClampMin(Binary):
 
 
 def clamp_min(input: Tensor, min: Tensor | float) -> Tensor:
-    """Every element, raised to `min` where it is less. At the bound the gradient passes."""
+    """Every element, raised to `min` where it is less. At the bound the gradient passes.
+
+    >>> import chainrule
+    >>> chainrule.clamp_min(chainrule.tensor([1, 2]), 1.5)
+    tensor([1.5000, 2.0000])
+    """
     return bind(ClampMin(), *pair(input, min))
 
 
@@ -172,7 +202,12 @@ class ClampMax(Binary):
 
 
 def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
-    """Every element, lowered to `max` where it is more. At the bound the gradient passes."""
+    """Every element, lowered to `max` where it is more. At the bound the gradient passes.
+
+    >>> import chainrule
+    >>> chainrule.clamp_max(chainrule.tensor([1.0, 5.0]), chainrule.tensor([2.0, 3.0]))
+    tensor([1., 3.])
+    """
     return bind(ClampMax(), *pair(input, max))
 
 
@@ -235,5 +270,10 @@ def clamp(
 def clip(
     input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None
 ) -> Tensor:
-    """Another name for `clamp`."""
+    """Another name for `clamp`.
+
+    >>> import chainrule
+    >>> chainrule.clip(chainrule.tensor([-2, 0, 2]), max=1)
+    tensor([-2,  0,  1])
+    """
     return clamp(input, min, max)

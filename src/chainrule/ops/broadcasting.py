@@ -13,6 +13,7 @@ from chainrule.core.op import Array, Bars, Needs, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType, broadcast_shapes_or_none
 from chainrule.ops.movement import shape_of
+from chainrule.ops.refusal import refuse
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -61,38 +62,75 @@ class Expand(LinearOp):
 
 
 def expand(input: Tensor, *sizes: Any) -> Tensor:
-    """Broadcast to a larger shape without a copy; -1 keeps a size."""
+    """Broadcast to a larger shape without a copy; -1 keeps a size.
+
+    Raises:
+        ShapeError: a size other than 1 would change, or -1 stands for a new dimension.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1], [2]]).expand(-1, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     target = shape_of(sizes)
     if input.value.shape == target:
         return input
     extra = len(target) - input.ndim
     shape = tuple(
         [
-            input.shape[axis - extra] if size == -1 and axis >= extra else size
+            input.shape[axis - extra] if size == -1 and axis >= extra >= 0 else size
             for axis, size in enumerate(target)
         ]
     )
+    if shape and min(shape) < 0:
+        refuse(
+            "expand",
+            f"{input.type} can't be expanded to {list(target)}",
+            cure="-1 keeps the size of a dimension there is; a new one in front needs its own",
+            types=[input.type],
+        )
     return bind(Expand(shape), input)
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
-    """Broadcast to the shape of `other` without a copy."""
+    """Broadcast to the shape of `other` without a copy.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1, 2]).expand_as(chainrule.zeros(3, 2)).shape
+    (3, 2)
+    """
     return expand(input, other.shape)
 
 
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
-    """Broadcast to a larger shape without a copy."""
+    """Broadcast to a larger shape without a copy.
+
+    >>> import chainrule
+    >>> chainrule.broadcast_to(chainrule.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return expand(input, size)
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The tensors, each broadcast to the shape that all fit; no copies."""
+    """The tensors, each broadcast to the shape that all fit; no copies.
+
+    Raises:
+        ShapeError: no shape fits all.
+
+    >>> import chainrule
+    >>> a, b = chainrule.broadcast_tensors(chainrule.zeros(3, 1), chainrule.zeros(2))
+    >>> a.shape, b.shape
+    ((3, 2), (3, 2))
+    """
     many = len(tensors) == 1 and isinstance(tensors[0], list | tuple)
     listed: tuple[Tensor, ...] = tuple(tensors[0]) if many else tensors
     shape = broadcast_shapes_or_none([each.shape for each in listed])
     if shape is None:
         types = [each.type for each in listed]
-        Expand(()).fail(
+        refuse(
+            "broadcast_tensors",
             "shapes do not broadcast: " + " and ".join(map(str, types)),
             cure="aligned at the right, two sizes must be equal or one of them 1",
             types=types,

@@ -43,7 +43,12 @@ class IsNan(Predicate):
 
 
 def isnan(input: Tensor) -> Tensor:
-    """Where an element is not a number; no integer is NaN."""
+    """Where an element is not a number; no integer is NaN.
+
+    >>> import chainrule
+    >>> chainrule.isnan(chainrule.tensor([1.0, float("nan"), float("inf")]))
+    tensor([False,  True, False])
+    """
     return bind(IsNan(), input)
 
 
@@ -58,7 +63,12 @@ class IsInf(Predicate):
 
 
 def isinf(input: Tensor) -> Tensor:
-    """Where an element is inf or -inf."""
+    """Where an element is inf or -inf.
+
+    >>> import chainrule
+    >>> chainrule.isinf(chainrule.tensor([1.0, float("nan"), float("-inf")]))
+    tensor([False, False,  True])
+    """
     return bind(IsInf(), input)
 
 
@@ -73,7 +83,12 @@ class IsFinite(Predicate):
 
 
 def isfinite(input: Tensor) -> Tensor:
-    """Where an element is neither infinite nor NaN."""
+    """Where an element is neither infinite nor NaN.
+
+    >>> import chainrule
+    >>> chainrule.isfinite(chainrule.tensor([1.0, float("nan"), float("inf")]))
+    tensor([ True, False, False])
+    """
     return bind(IsFinite(), input)
 
 
@@ -88,17 +103,32 @@ class Signbit(Predicate):
 
 
 def signbit(input: Tensor) -> Tensor:
-    """Where an element is negative, -0.0 among them."""
+    """Where an element is negative, -0.0 among them.
+
+    >>> import chainrule
+    >>> chainrule.signbit(chainrule.tensor([0.0, -0.0, -1.0]))
+    tensor([False,  True,  True])
+    """
     return bind(Signbit(), input)
 
 
 def isposinf(input: Tensor) -> Tensor:
-    """Where an element is inf."""
+    """Where an element is inf.
+
+    >>> import chainrule
+    >>> chainrule.isposinf(chainrule.tensor([float("inf"), float("-inf"), 1.0]))
+    tensor([ True, False, False])
+    """
     return isinf(input) & (input > 0)
 
 
 def isneginf(input: Tensor) -> Tensor:
-    """Where an element is -inf."""
+    """Where an element is -inf.
+
+    >>> import chainrule
+    >>> chainrule.isneginf(chainrule.tensor([float("inf"), float("-inf"), 1.0]))
+    tensor([False,  True, False])
+    """
     return isinf(input) & (input < 0)
 
 
@@ -113,6 +143,13 @@ def isclose(
         rtol: how much of `other` the two may differ by.
         atol: how much they may differ by besides.
         equal_nan: whether NaN is close to NaN.
+
+    Raises:
+        OpError: the dtypes differ.
+
+    >>> import chainrule
+    >>> chainrule.isclose(chainrule.tensor([1.0, 1.0]), chainrule.tensor([1.000001, 1.1]))
+    tensor([ True, False])
     """
     if input.dtype is not other.dtype:
         raise OpError(
@@ -143,7 +180,15 @@ def allclose(
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether the two have the same shape and the same elements."""
+    """Whether the two have the same shape and the same elements.
+
+    NaN equals nothing.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([1, 2])
+    >>> chainrule.equal(x, x.double()), chainrule.equal(x, x.unsqueeze(0))
+    (True, False)
+    """
     if input.shape != other.shape:
         return False
     return bool(read(input.detach() == other.detach()).all())
@@ -163,6 +208,11 @@ def isin(
         test_elements: where it is looked for.
         assume_unique: accepted for PyTorch's sake; it changes nothing.
         invert: where it is not.
+
+    >>> import chainrule
+    >>> chainrule.isin(chainrule.tensor([[1, 2], [3, 4]]), chainrule.tensor([2, 3, 9]))
+    tensor([[False,  True],
+            [ True, False]])
     """
     a, b = pair(elements, test_elements)
     found = (a.reshape((*a.shape, 1)) == b.reshape(-1)).any(-1)

@@ -58,7 +58,13 @@ class Gt(Comparison):
 
 
 def gt(input: Tensor, other: Tensor | float) -> Tensor:
-    """Where `input > other`, as a bool tensor."""
+    """Where `input > other`, as a bool tensor.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1], [3]]) > chainrule.tensor([0, 2])
+    tensor([[ True, False],
+            [ True,  True]])
+    """
     return bind(Gt(), *pair(input, other))
 
 
@@ -71,7 +77,12 @@ class Lt(Comparison):
 
 
 def lt(input: Tensor, other: Tensor | float) -> Tensor:
-    """Where `input < other`, as a bool tensor."""
+    """Where `input < other`, as a bool tensor.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.0, 2.0, float("nan")]) < 2
+    tensor([ True, False, False])
+    """
     return bind(Lt(), *pair(input, other))
 
 
@@ -84,7 +95,12 @@ class Eq(Comparison):
 
 
 def eq(input: Tensor, other: Tensor | float) -> Tensor:
-    """Where the two are equal, as a bool tensor."""
+    """Where the two are equal, as a bool tensor.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.0, float("nan")]) == chainrule.tensor([1.0, float("nan")])
+    tensor([ True, False])
+    """
     return bind(Eq(), *pair(input, other))
 
 
@@ -97,7 +113,12 @@ class Ge(Comparison):
 
 
 def ge(input: Tensor, other: Tensor | float) -> Tensor:
-    """Where `input >= other`, as a bool tensor."""
+    """Where `input >= other`, as a bool tensor.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1, 2, 3]) >= 2
+    tensor([False,  True,  True])
+    """
     return bind(Ge(), *pair(input, other))
 
 
@@ -110,7 +131,12 @@ class Le(Comparison):
 
 
 def le(input: Tensor, other: Tensor | float) -> Tensor:
-    """Where `input <= other`, as a bool tensor."""
+    """Where `input <= other`, as a bool tensor.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1, 2, 3]) <= 2.5
+    tensor([ True,  True, False])
+    """
     return bind(Le(), *pair(input, other))
 
 
@@ -123,7 +149,12 @@ class Ne(Comparison):
 
 
 def ne(input: Tensor, other: Tensor | float) -> Tensor:
-    """Where the two differ, as a bool tensor."""
+    """Where the two differ, as a bool tensor.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.0, float("nan")]) != chainrule.tensor([1.0, float("nan")])
+    tensor([False,  True])
+    """
     return bind(Ne(), *pair(input, other))
 
 
@@ -136,7 +167,12 @@ class LogicalAnd(Comparison):
 
 
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
-    """Where both hold; zero counts as false."""
+    """Where both hold; zero counts as false.
+
+    >>> import chainrule
+    >>> chainrule.logical_and(chainrule.tensor([0, 2]), chainrule.tensor([1.0, 0.5]))
+    tensor([False,  True])
+    """
     return bind(LogicalAnd(), *pair(input, other))
 
 
@@ -149,7 +185,12 @@ class LogicalOr(Comparison):
 
 
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
-    """Where at least one holds; zero counts as false."""
+    """Where at least one holds; zero counts as false.
+
+    >>> import chainrule
+    >>> chainrule.logical_or(chainrule.tensor([0, 2]), chainrule.tensor([0, 0]))
+    tensor([False,  True])
+    """
     return bind(LogicalOr(), *pair(input, other))
 
 
@@ -162,7 +203,12 @@ class LogicalXor(Comparison):
 
 
 def logical_xor(input: Tensor, other: Tensor) -> Tensor:
-    """Where just one holds; zero counts as false."""
+    """Where just one holds; zero counts as false.
+
+    >>> import chainrule
+    >>> chainrule.logical_xor(chainrule.tensor([1, 2]), chainrule.tensor([0, 3]))
+    tensor([ True, False])
+    """
     return bind(LogicalXor(), *pair(input, other))
 
 
@@ -177,7 +223,12 @@ class LogicalNot(Predicate):
 
 
 def logical_not(input: Tensor) -> Tensor:
-    """True where an element is zero or false."""
+    """True where an element is zero or false.
+
+    >>> import chainrule
+    >>> chainrule.logical_not(chainrule.tensor([0.0, 0.5]))
+    tensor([ True, False])
+    """
     return bind(LogicalNot(), input)
 
 
@@ -215,7 +266,13 @@ class KeepWhere(Elementwise):
 
 
 def keep_where(input: Tensor, mask: Tensor) -> Tensor:
-    """`input` where the mask holds, else 0. (PyTorch has no name for it.)"""
+    """`input` where the mask holds, else 0. (PyTorch has no name for it.)
+
+    >>> import chainrule
+    >>> from chainrule.ops.compare import keep_where
+    >>> keep_where(chainrule.tensor([1.0, float("inf")]), chainrule.tensor([True, False]))
+    tensor([1., 0.])
+    """
     return bind(KeepWhere(), input, mask)
 
 
@@ -243,7 +300,11 @@ class Where(Elementwise):
         values = super().type_rule(a, b)
         shape = broadcast_shapes_or_none([condition.shape, values.shape])
         if shape is None:
-            self.fail(f"shapes do not broadcast: {condition}, {a} and {b}", types=[condition, a, b])
+            self.fail(
+                f"shapes do not broadcast: {condition}, {a} and {b}",
+                cure="aligned at the right, sizes must be equal or 1",
+                types=[condition, a, b],
+            )
         return TensorType(shape, values.dtype)
 
     def reference(self, condition: Array, a: Array, b: Array) -> Array:
@@ -283,6 +344,10 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
 
     Raises:
         OpError: the mask is not bool, or the value has dimensions.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.0, 2.0]).masked_fill(chainrule.tensor([False, True]), float("-inf"))
+    tensor([1., -inf])
     """
     if mask.dtype is not bool_:
         raise OpError(

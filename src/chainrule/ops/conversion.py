@@ -79,64 +79,125 @@ def to(
 
 
 def type_as(input: Tensor, other: Tensor) -> Tensor:
-    """In the dtype of another tensor."""
+    """In the dtype of another tensor.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.7]).type_as(chainrule.tensor([1]))
+    tensor([1])
+    """
     return cast(input, other.dtype)
 
 
 def float(input: Tensor) -> Tensor:
-    """In float32."""
+    """In float32.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1, 2]).float()
+    tensor([1., 2.])
+    """
     return cast(input, dtypes.float32)
 
 
 def double(input: Tensor) -> Tensor:
-    """In float64."""
+    """In float64.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.0]).double().dtype
+    chainrule.float64
+    """
     return cast(input, dtypes.float64)
 
 
 def half(input: Tensor) -> Tensor:
-    """In float16."""
+    """In float16: 11 significant bits, up to 65504; beyond that, infinite.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.0, 70000.0]).half()
+    tensor([1., inf], dtype=chainrule.float16)
+    """
     return cast(input, dtypes.float16)
 
 
 def long(input: Tensor) -> Tensor:
-    """In int64."""
+    """In int64: fractions are cut off.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.7, -1.7]).long()
+    tensor([ 1, -1])
+    """
     return cast(input, dtypes.int64)
 
 
 def int(input: Tensor) -> Tensor:
-    """In int32."""
+    """In int32: fractions are cut off.
+
+    >>> import chainrule
+    >>> chainrule.tensor([2.9]).int()
+    tensor([2], dtype=chainrule.int32)
+    """
     return cast(input, dtypes.int32)
 
 
 def short(input: Tensor) -> Tensor:
-    """In int16."""
+    """In int16; what does not fit wraps around.
+
+    >>> import chainrule
+    >>> chainrule.tensor([40000]).short()
+    tensor([-25536], dtype=chainrule.int16)
+    """
     return cast(input, dtypes.int16)
 
 
 def char(input: Tensor) -> Tensor:
-    """In int8."""
+    """In int8; what does not fit wraps around.
+
+    >>> import chainrule
+    >>> chainrule.tensor([127, 128]).char()
+    tensor([ 127, -128], dtype=chainrule.int8)
+    """
     return cast(input, dtypes.int8)
 
 
 def byte(input: Tensor) -> Tensor:
-    """In uint8."""
+    """In uint8; what does not fit wraps around.
+
+    >>> import chainrule
+    >>> chainrule.tensor([255, 256]).byte()
+    tensor([255,   0], dtype=chainrule.uint8)
+    """
     return cast(input, dtypes.uint8)
 
 
 def bool(input: Tensor) -> Tensor:
-    """In bool: whether each element is not zero."""
+    """In bool: whether each element is not zero.
+
+    >>> import chainrule
+    >>> chainrule.tensor([0.0, 0.5]).bool()
+    tensor([False,  True])
+    """
     return cast(input, dtypes.bool_)
 
 
 def cpu(input: Tensor) -> Tensor:
-    """Itself: there is no other device."""
+    """Itself: there is no other device.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([1.0])
+    >>> x.cpu() is x
+    True
+    """
     return input
 
 
 def new_tensor(
     input: Tensor, data: Any, *, dtype: DType | None = None, requires_grad: Any = False
 ) -> Tensor:
-    """`chainrule.tensor(data)` in this tensor's dtype."""
+    """`chainrule.tensor(data)` in this tensor's dtype.
+
+    >>> import chainrule
+    >>> chainrule.tensor([0.5]).new_tensor([1, 2])
+    tensor([1., 2.])
+    """
     kind = input.dtype if dtype is None else dtype
     return tensor(data, dtype=kind, requires_grad=requires_grad)
 
@@ -150,7 +211,12 @@ def new_full(
     requires_grad: Any = False,
     device: object = None,
 ) -> Tensor:
-    """`chainrule.full` in this tensor's dtype."""
+    """`chainrule.full` in this tensor's dtype.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1]).new_full((2,), 7)
+    tensor([7, 7])
+    """
     kind = input.dtype if dtype is None else dtype
     return full(size, fill_value, dtype=kind, requires_grad=requires_grad, device=device)
 
@@ -162,7 +228,13 @@ def new_zeros(
     requires_grad: Any = False,
     device: object = None,
 ) -> Tensor:
-    """`chainrule.zeros` in this tensor's dtype."""
+    """`chainrule.zeros` in this tensor's dtype.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1]).new_zeros(2, 2)
+    tensor([[0, 0],
+            [0, 0]])
+    """
     kind = input.dtype if dtype is None else dtype
     return zeros(*size, dtype=kind, requires_grad=requires_grad, device=device)
 
@@ -174,7 +246,12 @@ def new_ones(
     requires_grad: Any = False,
     device: object = None,
 ) -> Tensor:
-    """`chainrule.ones` in this tensor's dtype."""
+    """`chainrule.ones` in this tensor's dtype.
+
+    >>> import chainrule
+    >>> chainrule.tensor([True]).new_ones(2)
+    tensor([True, True])
+    """
     return new_full(
         input, shape_of(size), 1, dtype=dtype, requires_grad=requires_grad, device=device
     )
@@ -187,5 +264,10 @@ def new_empty(
     requires_grad: Any = False,
     device: object = None,
 ) -> Tensor:
-    """`chainrule.empty` in this tensor's dtype."""
+    """`chainrule.empty` in this tensor's dtype.
+
+    >>> import chainrule
+    >>> chainrule.tensor([0.5]).new_empty(2, 3).shape
+    (2, 3)
+    """
     return new_zeros(input, *size, dtype=dtype, requires_grad=requires_grad, device=device)

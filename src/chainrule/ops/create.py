@@ -193,14 +193,25 @@ def zeros(
 def ones(
     *size: Any, dtype: DType | None = None, requires_grad: bool = False, device: object = None
 ) -> Tensor:
-    """A tensor of ones."""
+    """A tensor of ones; the size is a sequence, or numbers one by one.
+
+    >>> import chainrule
+    >>> chainrule.ones(2, 3)
+    tensor([[1., 1., 1.],
+            [1., 1., 1.]])
+    """
     return _full("ones", size, 1, dtype, requires_grad, device)
 
 
 def empty(
     *size: Any, dtype: DType | None = None, requires_grad: bool = False, device: object = None
 ) -> Tensor:
-    """A tensor whose elements nobody should rely on. Here they are zeros: ops are pure."""
+    """A tensor whose elements nobody should rely on. Here they are zeros: ops are pure.
+
+    >>> import chainrule
+    >>> chainrule.empty((2, 0)).shape
+    (2, 0)
+    """
     return _full("empty", size, 0, dtype, requires_grad, device)
 
 
@@ -212,7 +223,12 @@ def full_like(
     requires_grad: bool = False,
     device: object = None,
 ) -> Tensor:
-    """One number in the shape and dtype of another tensor."""
+    """One number in the shape and dtype of another tensor.
+
+    >>> import chainrule
+    >>> chainrule.full_like(chainrule.tensor([[1, 2]]), 7)
+    tensor([[7, 7]])
+    """
     kind = input.dtype if dtype is None else dtype
     number = plain_number("full_like", fill_value)
     return _full("full_like", (input.value.shape,), number, kind, requires_grad, device)
@@ -225,7 +241,12 @@ def zeros_like(
     requires_grad: bool = False,
     device: object = None,
 ) -> Tensor:
-    """Zeros in the shape and dtype of another tensor."""
+    """Zeros in the shape and dtype of another tensor.
+
+    >>> import chainrule
+    >>> chainrule.zeros_like(chainrule.tensor([1, 2]), dtype=chainrule.float32)
+    tensor([0., 0.])
+    """
     kind = input.dtype if dtype is None else dtype
     return _full("zeros_like", (input.value.shape,), 0, kind, requires_grad, device)
 
@@ -237,7 +258,13 @@ def ones_like(
     requires_grad: bool = False,
     device: object = None,
 ) -> Tensor:
-    """Ones in the shape and dtype of another tensor."""
+    """Ones in the shape and dtype of another tensor.
+
+    >>> import chainrule
+    >>> chainrule.ones_like(chainrule.tensor([[0.5], [0.5]]))
+    tensor([[1.],
+            [1.]])
+    """
     kind = input.dtype if dtype is None else dtype
     return _full("ones_like", (input.value.shape,), 1, kind, requires_grad, device)
 
@@ -249,14 +276,24 @@ def empty_like(
     requires_grad: bool = False,
     device: object = None,
 ) -> Tensor:
-    """`empty` in the shape and dtype of another tensor."""
+    """`empty` in the shape and dtype of another tensor.
+
+    >>> import chainrule
+    >>> chainrule.empty_like(chainrule.tensor([1, 2])).dtype
+    chainrule.int64
+    """
     return zeros_like(input, dtype=dtype, requires_grad=requires_grad, device=device)
 
 
 def scalar_tensor(
     s: Any, *, dtype: DType | None = None, requires_grad: bool = False, device: object = None
 ) -> Tensor:
-    """A number as a zero-dimensional tensor, in the default dtype unless given."""
+    """A number as a zero-dimensional tensor, in the default dtype unless given.
+
+    >>> import chainrule
+    >>> chainrule.scalar_tensor(3)
+    tensor(3.)
+    """
     number = plain_number("scalar_tensor", s)
     return _full("scalar_tensor", (), number, dtype, requires_grad, device)
 
@@ -296,7 +333,13 @@ def eye(
     requires_grad: bool = False,
     device: object = None,
 ) -> Tensor:
-    """The identity matrix of n rows and m (or n) columns."""
+    """The identity matrix of n rows and m (or n) columns.
+
+    >>> import chainrule
+    >>> chainrule.eye(2, 3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     check_device(device)
     rows, columns = checked_shape("eye", (n, n if m is None else m))
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)

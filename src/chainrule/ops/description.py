@@ -42,53 +42,104 @@ class Size(tuple[int, ...]):
 
 
 def numel(input: Tensor) -> int:
-    """The number of elements."""
+    """The number of elements.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3).numel(), chainrule.tensor(5).numel()
+    (6, 1)
+    """
     return math.prod(input.value.shape)
 
 
 def nelement(input: Tensor) -> int:
-    """The number of elements."""
+    """Another name for `numel`.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3).nelement()
+    6
+    """
     return math.prod(input.value.shape)
 
 
 def size(input: Tensor, dim: int | None = None) -> Any:
-    """The shape, or its size along one dimension."""
+    """The shape, or its size along one dimension.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3).size(), chainrule.zeros(2, 3).size(-1)
+    ((2, 3), 3)
+    """
     shape = input.value.shape
     return Size(shape) if dim is None else shape[one_dim("size", dim, len(shape))]
 
 
 def dim(input: Tensor) -> int:
-    """The number of dimensions."""
+    """The number of dimensions.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3).dim(), chainrule.tensor(5).dim()
+    (2, 0)
+    """
     return len(input.value.shape)
 
 
 def ndimension(input: Tensor) -> int:
-    """The number of dimensions."""
+    """Another name for `dim`.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3).ndimension()
+    2
+    """
     return len(input.value.shape)
 
 
 def element_size(input: Tensor) -> int:
-    """Bytes per element."""
+    """Bytes per element.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1]).element_size(), chainrule.tensor([True]).element_size()
+    (8, 1)
+    """
     return input.value.dtype.itemsize
 
 
 def data_ptr(input: Tensor) -> int:
-    """The address of its first element. A trace has none, and refuses."""
+    """The address of its first element. A trace has none, and refuses.
+
+    >>> import chainrule
+    >>> x = chainrule.zeros(2)
+    >>> x.view(2, 1).data_ptr() == x.data_ptr()  # the same memory
+    True
+    """
     return read(input).ctypes.data
 
 
 def is_floating_point(input: Tensor) -> bool:
-    """Whether its elements are floats: only such tensors have gradients."""
+    """Whether its elements are floats: only such tensors have gradients.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.0]).is_floating_point(), chainrule.tensor([1]).is_floating_point()
+    (True, False)
+    """
     return input.value.dtype.kind == "f"
 
 
 def is_complex(input: Tensor) -> bool:
-    """Always False: there are no complex dtypes here."""
+    """Always False: there are no complex dtypes here.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.0]).is_complex()
+    False
+    """
     return False
 
 
 def is_signed(input: Tensor) -> bool:
-    """Whether its dtype holds negative numbers."""
+    """Whether its dtype holds negative numbers.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1]).is_signed(), chainrule.tensor([1]).byte().is_signed()
+    (True, False)
+    """
     return from_numpy_dtype(input.value.dtype).is_signed
 
 
@@ -97,6 +148,10 @@ def is_nonzero(input: Tensor) -> bool:
 
     Raises:
         ShapeError: there is not exactly one element.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[0.5]]).is_nonzero()
+    True
     """
     if math.prod(input.value.shape) != 1:
         raise ShapeError(

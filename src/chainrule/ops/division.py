@@ -112,7 +112,15 @@ class Remainder(WholeDivision):
 
 
 def remainder(input: Tensor | float, other: Tensor | float) -> Tensor:
-    """What floor division leaves, Python's `%`: it has the sign of the divisor."""
+    """What floor division leaves, Python's `%`: it has the sign of the divisor.
+
+    Raises:
+        OpError: an integer is divided by zero; floats give NaN.
+
+    >>> import chainrule
+    >>> chainrule.remainder(chainrule.tensor([7, -7]), 3)
+    tensor([1, 2])
+    """
     return bind(Remainder(), *pair(input, other))
 
 
@@ -133,5 +141,13 @@ class Fmod(WholeDivision):
 
 
 def fmod(input: Tensor | float, other: Tensor | float) -> Tensor:
-    """What division towards zero leaves, C's `fmod`: it has the sign of the dividend."""
+    """What division towards zero leaves, C's `fmod`: it has the sign of the dividend.
+
+    Raises:
+        OpError: an integer is divided by zero; floats give NaN.
+
+    >>> import chainrule
+    >>> chainrule.fmod(chainrule.tensor([7, -7]), 3)
+    tensor([ 1, -1])
+    """
     return bind(Fmod(), *pair(input, other))

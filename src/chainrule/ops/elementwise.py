@@ -96,7 +96,12 @@ class Exp2(Unary):
 
 
 def exp2(input: Tensor) -> Tensor:
-    """2 to the power of every element."""
+    """2 to the power of every element.
+
+    >>> import chainrule
+    >>> chainrule.exp2(chainrule.tensor([3, -1]))
+    tensor([8.0000, 0.5000])
+    """
     return bind(Exp2(), floating(input))
 
 
@@ -115,7 +120,12 @@ class Expm1(Unary):
 
 
 def expm1(input: Tensor) -> Tensor:
-    """e^x - 1 of every element, exact also near 0."""
+    """e^x - 1 of every element, exact also near 0.
+
+    >>> import chainrule
+    >>> chainrule.expm1(chainrule.tensor([0.0, 1e-10]))
+    tensor([0.0000e+00, 1.0000e-10])
+    """
     return bind(Expm1(), floating(input))
 
 
@@ -134,7 +144,12 @@ class Log(Unary):
 
 
 def log(input: Tensor) -> Tensor:
-    """The natural logarithm of every element; -inf at 0, NaN below."""
+    """The natural logarithm of every element; -inf at 0, NaN below.
+
+    >>> import chainrule
+    >>> chainrule.log(chainrule.tensor([1.0, 0.0, -1.0]))
+    tensor([0., -inf, nan])
+    """
     return bind(Log(), floating(input))
 
 
@@ -153,7 +168,12 @@ class Log2(Unary):
 
 
 def log2(input: Tensor) -> Tensor:
-    """The logarithm to base 2 of every element."""
+    """The logarithm to base 2 of every element.
+
+    >>> import chainrule
+    >>> chainrule.log2(chainrule.tensor([8, 1]))
+    tensor([3., 0.])
+    """
     return bind(Log2(), floating(input))
 
 
@@ -172,7 +192,12 @@ class Log10(Unary):
 
 
 def log10(input: Tensor) -> Tensor:
-    """The logarithm to base 10 of every element."""
+    """The logarithm to base 10 of every element.
+
+    >>> import chainrule
+    >>> chainrule.log10(chainrule.tensor([1000.0, 0.0]))
+    tensor([3., -inf])
+    """
     return bind(Log10(), floating(input))
 
 
@@ -191,7 +216,12 @@ class Log1p(Unary):
 
 
 def log1p(input: Tensor) -> Tensor:
-    """ln(1 + x) of every element, exact also near 0."""
+    """ln(1 + x) of every element, exact also near 0.
+
+    >>> import chainrule
+    >>> chainrule.log1p(chainrule.tensor([0.0, 1e-10, -1.0]))
+    tensor([0.0000e+00, 1.0000e-10,       -inf])
+    """
     return bind(Log1p(), floating(input))
 
 
@@ -210,7 +240,12 @@ class Sqrt(Unary):
 
 
 def sqrt(input: Tensor) -> Tensor:
-    """The square root of every element; NaN below 0, and an infinite slope at 0."""
+    """The square root of every element; NaN below 0, and an infinite slope at 0.
+
+    >>> import chainrule
+    >>> chainrule.sqrt(chainrule.tensor([4, 2, -1]))
+    tensor([2.0000, 1.4142,    nan])
+    """
     return bind(Sqrt(), floating(input))
 
 
@@ -229,7 +264,12 @@ class Rsqrt(Unary):
 
 
 def rsqrt(input: Tensor) -> Tensor:
-    """One over the square root of every element; inf at 0."""
+    """One over the square root of every element; inf at 0.
+
+    >>> import chainrule
+    >>> chainrule.rsqrt(chainrule.tensor([4.0, 0.0]))
+    tensor([0.5000,    inf])
+    """
     return bind(Rsqrt(), floating(input))
 
 
@@ -248,7 +288,12 @@ class Reciprocal(Unary):
 
 
 def reciprocal(input: Tensor) -> Tensor:
-    """One over every element; integers give floats."""
+    """One over every element; integers give floats.
+
+    >>> import chainrule
+    >>> chainrule.reciprocal(chainrule.tensor([4, 0]))
+    tensor([0.2500,    inf])
+    """
     return bind(Reciprocal(), floating(input))
 
 
@@ -267,7 +312,12 @@ class Sigmoid(Unary):
 
 
 def sigmoid(input: Tensor) -> Tensor:
-    """The logistic function of every element: from 0 at -inf to 1 at inf."""
+    """1 / (1 + e^-x), the logistic function of every element: from 0 at -inf to 1 at inf.
+
+    >>> import chainrule
+    >>> chainrule.sigmoid(chainrule.tensor([0.0, 1.0, -1000.0]))
+    tensor([0.5000, 0.7311, 0.0000])
+    """
     return bind(Sigmoid(), floating(input))
 
 
@@ -290,6 +340,10 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
 
     Args:
         eps: clamp the elements to [eps, 1 - eps] first; without it, what is outside [0, 1] is NaN.
+
+    >>> import chainrule
+    >>> chainrule.logit(chainrule.tensor([0.0, 0.5, 1.0, 2.0]))
+    tensor([-inf, 0., inf, nan])
     """
     x = floating(input)
     return bind(Logit(), x if eps is None else clamp(x, eps, 1 - eps))
@@ -310,7 +364,12 @@ class Abs(Unary):
 
 
 def abs(input: Tensor) -> Tensor:
-    """The absolute value of every element; its slope at 0 is taken to be 0."""
+    """The absolute value of every element; its slope at 0 is taken to be 0.
+
+    >>> import chainrule
+    >>> chainrule.abs(chainrule.tensor([-1.5, 2.0]))
+    tensor([1.5000, 2.0000])
+    """
     return bind(Abs(), input)
 
 
@@ -329,5 +388,10 @@ class Sign(Unary):
 
 
 def sign(input: Tensor) -> Tensor:
-    """-1, 0 or 1 by the sign of every element. NaN stays NaN (PyTorch makes it 0)."""
+    """-1, 0 or 1 by the sign of every element. NaN stays NaN (PyTorch makes it 0).
+
+    >>> import chainrule
+    >>> chainrule.sign(chainrule.tensor([-3.0, 0.0, float("nan")]))
+    tensor([-1.,  0., nan])
+    """
     return bind(Sign(), input)

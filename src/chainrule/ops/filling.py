@@ -40,18 +40,37 @@ METHODS = (
 
 
 def copy_(input: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
-    """Take over the elements of `src`, broadcast, converted to this dtype; gradients flow to it."""
+    """Take over the elements of `src`, broadcast, converted to this dtype; gradients flow to it.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 2, dtype=chainrule.int64).copy_(chainrule.tensor([1.7, -1.7]))
+    tensor([[ 1, -1],
+            [ 1, -1]])
+    """
     (source,) = promote(src)
     return input.put_(cast(source, input.dtype).expand(input.value.shape), "copy_")
 
 
 def zero_(input: Tensor) -> Tensor:
-    """Fill with zeros."""
+    """Fill with zeros.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1, 2]).zero_()
+    tensor([0, 0])
+    """
     return input.put_(zeros_like(input), "zero_")
 
 
 def fill_(input: Tensor, value: Any) -> Tensor:
-    """Fill with a number, or with the element of a zero-dimensional tensor."""
+    """Fill with a number, or with the element of a zero-dimensional tensor.
+
+    Raises:
+        ShapeError: a tensor with dimensions.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1, 2]).fill_(2.7)
+    tensor([2, 2])
+    """
     if not is_tensor(value):
         return input.put_(full_like(input, value), "fill_")
     if value.value.shape:
@@ -83,7 +102,17 @@ def _floats(input: Tensor, by: str, least: Any, name: str, *, strict: bool) -> N
 def uniform_(
     input: Tensor, from_: float = 0, to: float = 1, *, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with numbers uniform over [from_, to)."""
+    """Fill with numbers uniform over [from_, to).
+
+    Raises:
+        DTypeError: not a float tensor.
+        OpError: `to` is less than `from_`.
+
+    >>> import chainrule
+    >>> x = chainrule.empty(1000).uniform_(-1, 1)
+    >>> bool(((x >= -1) & (x < 1)).all())
+    True
+    """
     _floats(input, "uniform_", to - from_, "to - from", strict=False)
     u = rand(input.value.shape, dtype=input.dtype, generator=generator)
     return input.put_(u * (to - from_) + from_, "uniform_")
@@ -92,14 +121,32 @@ def uniform_(
 def normal_(
     input: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with normal numbers."""
+    """Fill with normal numbers.
+
+    Raises:
+        DTypeError: not a float tensor.
+        OpError: a negative `std`.
+
+    >>> import chainrule
+    >>> chainrule.empty(2).normal_(5, 0)
+    tensor([5., 5.])
+    """
     _floats(input, "normal_", std, "std", strict=False)
     z = randn(input.value.shape, dtype=input.dtype, generator=generator)
     return input.put_(z * std + mean, "normal_")
 
 
 def exponential_(input: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Fill with numbers of the density λ exp(-λ x)."""
+    """Fill with numbers of the density λ exp(-λ x), of mean 1 / λ.
+
+    Raises:
+        DTypeError: not a float tensor.
+        OpError: `lambd` is not above 0.
+
+    >>> import chainrule
+    >>> bool((chainrule.empty(1000).exponential_(2.0) >= 0).all())
+    True
+    """
     _floats(input, "exponential_", lambd, "lambd", strict=True)
     # In float64 at least: u in [0, 1) then never rounds to a 1 whose logarithm would be infinite.
     u = rand(input.value.shape, dtype=float64, generator=generator)
@@ -107,7 +154,13 @@ def exponential_(input: Tensor, lambd: float = 1, *, generator: Generator | None
 
 
 def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
-    """Fill with ones, of probability p (a number, or a tensor that broadcasts), and zeros."""
+    """Fill with ones, of probability p (a number, or a tensor that broadcasts), and zeros.
+
+    >>> import chainrule
+    >>> chainrule.empty(2, 2).bernoulli_(chainrule.tensor([0.0, 1.0]))
+    tensor([[0., 1.],
+            [0., 1.]])
+    """
     if is_tensor(p):
         drawn = bernoulli(p.expand(input.value.shape), generator=generator)
     else:
@@ -126,6 +179,10 @@ def random_(
 
     Without bounds: over all that an integer dtype holds from 0 on, or all up to which a float
     dtype holds every integer.
+
+    >>> import chainrule
+    >>> chainrule.zeros(100).random_(1, 4).unique()
+    tensor([1., 2., 3.])
     """
     low, high = (0, from_) if to is None else (from_ or 0, to)
     kind = input.dtype

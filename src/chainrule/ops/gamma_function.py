@@ -21,7 +21,11 @@ BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)  # B�
 
 
 def lgamma(x: Array) -> Array:
-    """ln |Γ(x)|; inf at 0, -1, -2, ..."""
+    """ln |Γ(x)|; inf at 0, -1, -2, ...
+
+    >>> lgamma(np.array([0.5, -0.5])).round(4).tolist()  # ln √π, ln 2√π
+    [0.5724, 1.2655]
+    """
     wide = x.astype(np.float64, copy=False)
     left = wide < 0.5
     z = np.where(left, 1 - wide, wide)
@@ -43,7 +47,11 @@ def lgamma(x: Array) -> Array:
 
 
 def digamma(x: Array) -> Array:
-    """Γ'(x) / Γ(x); -inf at 0, NaN at -1, -2, ..."""
+    """Γ'(x) / Γ(x); -inf at 0, NaN at -1, -2, ...
+
+    >>> digamma(np.array([0.5, 2.5])).round(4).tolist()
+    [-1.9635, 0.7032]
+    """
     wide = x.astype(np.float64, copy=False)
     left = wide < 0.5
     z = np.where(left, 1 - wide, wide)
@@ -63,7 +71,11 @@ def digamma(x: Array) -> Array:
 
 
 def polygamma(n: int, x: Array) -> Array:
-    """The n-th derivative of the digamma function, n ≥ 1: (-1)^(n+1) n! ζ(n+1, x)."""
+    """The n-th derivative of the digamma function, n ≥ 1: (-1)^(n+1) n! ζ(n+1, x).
+
+    >>> polygamma(1, np.array([1.0])).round(4).tolist()  # π² / 6
+    [1.6449]
+    """
     wide, s = x.astype(np.float64, copy=False), n + 1
     finite = wide[np.isfinite(wide)]
     steps = STEPS + (min(1000, math.ceil(max(0.0, -finite.min()))) if finite.size else 0)

@@ -15,10 +15,11 @@ from chainrule.core.interpret import bind, read
 from chainrule.core.op import Array, Bars, Needs, Op, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
-from chainrule.errors import DimensionError, DTypeError
+from chainrule.errors import DimensionError, DTypeError, OpError
 from chainrule.ops.advanced import add_rows
 from chainrule.ops.create import zeros
 from chainrule.ops.promotion import cast, promote
+from chainrule.ops.refusal import refuse
 from chainrule.ops.slicing import Slice
 
 if TYPE_CHECKING:
@@ -193,8 +194,9 @@ def _prepared(op: str, input: Tensor, dim: int, index: Any) -> tuple[Tensor, int
     """Input and index with a dimension at least, and the dimension counted from the left."""
     at = one_dim(op, dim, input.ndim)
     if index.dtype.is_floating_point or index.dtype is bool_:
-        Gather(at).fail(
-            f"{op}: the index is {index.type}",
+        refuse(
+            op,
+            f"the index is {index.type}",
             cure="convert it with .long()",
             error=DTypeError,
             types=[input.type, index.type],
@@ -234,8 +236,9 @@ def _source(op: str, src: Any, input: Tensor, places: Tensor) -> Tensor:
     given: Any = src
     source: Tensor = given if given.ndim else given.reshape(1)
     if source.dtype is not input.dtype:
-        Scatter(0).fail(
-            f"{op}: the source is {source.type}, the input {input.type}",
+        refuse(
+            op,
+            f"the source is {source.type}, the input {input.type}",
             cure="convert one of them with .to(dtype)",
             error=DTypeError,
             types=[input.type, source.type],
@@ -245,8 +248,9 @@ def _source(op: str, src: Any, input: Tensor, places: Tensor) -> Tensor:
     if source.ndim != places.ndim or any(
         have < size for have, size in zip(source.shape, places.shape)
     ):
-        Scatter(0).fail(
-            f"{op}: the source {source.type} is smaller than the index {places.type}",
+        refuse(
+            op,
+            f"the source {source.type} is smaller than the index {places.type}",
             cure="give a source of the index's shape",
             types=[source.type, places.type],
         )
@@ -263,6 +267,11 @@ def scatter(
         src: a tensor of the index's shape (or larger), or one number.
         reduce: `"add"` adds instead of replacing.
 
+    Raises:
+        ShapeError: the index has other dimensions than `input`, or `src` is smaller than it.
+        DimensionError: an index is out of range.
+        OpError: there is no such `reduce`.
+
     >>> import chainrule
     >>> chainrule.zeros(2, 3).scatter(1, chainrule.tensor([[2], [0]]), 1.0)
     tensor([[0., 0., 1.],
@@ -271,7 +280,7 @@ def scatter(
     wide, at, places = _prepared("scatter", input, dim, index)
     op = Scatter(at)
     if reduce not in (None, "add"):
-        op.fail(f"reduce={reduce!r} is unknown", cure='pass "add", or leave it out')
+        op.fail(f"reduce is {reduce!r}", cure='pass "add", or leave it out', error=OpError)
     source = _source("scatter", src, input, places)
     if reduce == "add":
         return scatter_add(input, dim, index, source)
@@ -300,13 +309,20 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     """As `gather`, with input and indices broadcast against each other; flat without `dim`.
 
     Made for what `argmax` and `argsort` give.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([[3, 1], [2, 4]])
+    >>> x.take_along_dim(x.argmax(1, keepdim=True), 1)
+    tensor([[3],
+            [4]])
     """
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
     at = one_dim("take_along_dim", dim, input.ndim)
     if input.ndim != indices.ndim:
-        Gather(at).fail(
-            f"take_along_dim: {input.type} and indices {indices.type} differ in dimensions",
+        refuse(
+            "take_along_dim",
+            f"{input.type} and indices {indices.type} differ in dimensions",
             cure="use keepdim=True, or .unsqueeze(dim)",
             types=[input.type, indices.type],
         )
@@ -317,8 +333,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     try:
         shape = np.broadcast_shapes(without(input.shape, 1), without(indices.shape, 1))
     except ValueError:
-        Gather(at).fail(
-            f"take_along_dim: {input.type} and indices {indices.type} do not broadcast",
+        refuse(
+            "take_along_dim",
+            f"{input.type} and indices {indices.type} do not broadcast",
             cure="their sizes must agree, or be 1, in all dimensions but dim",
             types=[input.type, indices.type],
         )

@@ -85,7 +85,12 @@ class Generator:
 
     @property
     def state(self) -> Tensor:
-        """The state itself, an int64 tensor (seed, offset); draws write to it."""
+        """The state itself, an int64 tensor (seed, offset); draws write to it.
+
+        >>> import chainrule
+        >>> chainrule.Generator().manual_seed(7).state
+        tensor([7, 0])
+        """
         known = self._state
         if known is None:
             fresh: Tensor = prepare(_fresh, _FIRST_SEED)
@@ -93,7 +98,15 @@ class Generator:
         return known
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start the stream of a seed; any integer of 64 bits, signed or not."""
+        """Start the stream of a seed; any integer of 64 bits, signed or not.
+
+        Raises:
+            ConfigError: it does not fit into 64 bits.
+
+        >>> import chainrule
+        >>> chainrule.Generator().manual_seed(-1).initial_seed() == 2**64 - 1
+        True
+        """
         if not -(1 << 63) <= int(seed) < 1 << 64:
             raise ConfigError(
                 f"manual_seed: {seed} does not fit into 64 bits",
@@ -105,24 +118,52 @@ class Generator:
         return self
 
     def seed(self) -> int:
-        """Start the stream of a seed that nobody knows, from the system; return it."""
+        """Start the stream of a seed that nobody knows, from the system; return it.
+
+        >>> import chainrule
+        >>> generator = chainrule.Generator()
+        >>> generator.seed() == generator.initial_seed()
+        True
+        """
         unknown = int.from_bytes(os.urandom(8), "little")
         self.manual_seed(unknown)
         return unknown
 
     def initial_seed(self) -> int:
-        """The seed of the stream."""
+        """The seed of the stream, from 0 to 2⁶⁴ - 1.
+
+        >>> import chainrule
+        >>> chainrule.Generator().manual_seed(7).initial_seed()
+        7
+        """
         return int(read(self.state)[0]) % (1 << 64)
 
     def get_state(self) -> Tensor:
         """A copy of the state, int64 (seed, offset): enough to go on from here another day.
 
         PyTorch's is a long array of bytes, as its generator is another.
+
+        >>> import chainrule
+        >>> generator = chainrule.Generator().manual_seed(7)
+        >>> _ = chainrule.rand(100, generator=generator)  # two groups of 64 words
+        >>> generator.get_state()
+        tensor([7, 2])
         """
         return clone(self.state)
 
     def set_state(self, new_state: Tensor) -> None:
-        """Go on from a state that `get_state` gave."""
+        """Go on from a state that `get_state` gave.
+
+        Raises:
+            ShapeError: it is not int64 of two elements.
+
+        >>> import chainrule
+        >>> generator = chainrule.Generator().manual_seed(7)
+        >>> state, first = generator.get_state(), chainrule.rand(2, generator=generator)
+        >>> generator.set_state(state)
+        >>> chainrule.rand(2, generator=generator).equal(first)
+        True
+        """
         if new_state.shape != (2,) or new_state.dtype is not int64:
             raise ShapeError(
                 f"set_state: a state is i64[2], not {new_state.type}",
@@ -164,20 +205,46 @@ def manual_seed(seed: int) -> Generator:
 
 
 def seed() -> int:
-    """Seed the default generator with a number that nobody knows; return it."""
+    """Seed the default generator with a number that nobody knows; return it.
+
+    >>> import chainrule
+    >>> before = chainrule.get_rng_state()
+    >>> chainrule.seed() == chainrule.initial_seed()
+    True
+    >>> chainrule.set_rng_state(before)
+    """
     return default_generator.seed()
 
 
 def initial_seed() -> int:
-    """The seed of the default generator."""
+    """The seed of the default generator.
+
+    >>> import chainrule
+    >>> chainrule.manual_seed(7).initial_seed() == chainrule.initial_seed()
+    True
+    """
     return default_generator.initial_seed()
 
 
 def get_rng_state() -> Tensor:
-    """A copy of the default generator's state."""
+    """A copy of the default generator's state.
+
+    >>> import chainrule
+    >>> _ = chainrule.manual_seed(7)
+    >>> chainrule.get_rng_state()
+    tensor([7, 0])
+    """
     return default_generator.get_state()
 
 
 def set_rng_state(new_state: Tensor) -> None:
-    """Set the default generator's state."""
+    """Set the default generator's state.
+
+    >>> import chainrule
+    >>> state = chainrule.get_rng_state()
+    >>> first = chainrule.rand(2)
+    >>> chainrule.set_rng_state(state)
+    >>> chainrule.rand(2).equal(first)
+    True
+    """
     default_generator.set_state(new_state)

@@ -1,8 +1,8 @@
-"""Tensors put together and taken apart: cat, stack, split, chunk, unbind, meshgrid."""
+"""Tensors put together: cat, stack and kin; vectors that span a grid."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from chainrule.core.interpret import bind
 from chainrule.core.op import Array, Bars, Needs, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
-from chainrule.errors import DimensionError, DTypeError
+from chainrule.errors import DTypeError, OpError
 from chainrule.ops.promotion import promote
+from chainrule.ops.refusal import refuse
 from chainrule.ops.slicing import narrow_to, pick
 
 if TYPE_CHECKING:
@@ -27,16 +28,12 @@ __all__ = [
     "atleast_3d",
     "cartesian_prod",
     "cat",
-    "chunk",
     "concat",
     "concatenate",
     "dstack",
     "hstack",
     "meshgrid",
-    "split",
     "stack",
-    "tensor_split",
-    "unbind",
     "vstack",
 ]
 
@@ -135,7 +132,7 @@ def _some(op: str, tensors: Any) -> tuple[Tensor, ...]:
     """The tensors of a list, promoted to one dtype; at least one."""
     listed: tuple[Any, ...] = tuple(tensors)
     if not listed:
-        Cat(0).fail(f"{op}: there are no tensors", cure="pass a list of at least one")
+        refuse(op, "there are no tensors", cure="pass a list of at least one")
     kinds = {each.value.dtype for each in listed if is_tensor(each)}
     if len(kinds) == 1 and all(is_tensor(each) for each in listed):
         return listed  # as nearly always, and promote looks at everything twice
@@ -151,7 +148,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """
     listed = _some("cat", tensors)
     if any(each.ndim == 0 for each in listed):
-        Cat(0).fail(
+        refuse(
+            "cat",
             "a scalar can't be concatenated",
             cure="use stack, or .reshape(1) it",
             types=[each.type for each in listed],
@@ -161,12 +159,22 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def concat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """`cat` by another name."""
+    """`cat` by another name.
+
+    >>> import chainrule
+    >>> chainrule.concat([chainrule.zeros(2, 1), chainrule.ones(2, 2)], 1).shape
+    (2, 3)
+    """
     return cat(tensors, dim)
 
 
 def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """`cat` by another name."""
+    """`cat` by another name.
+
+    >>> import chainrule
+    >>> chainrule.concatenate([chainrule.tensor([1]), chainrule.tensor([2.5])])
+    tensor([1.0000, 2.5000])
+    """
     return cat(tensors, dim)
 
 
@@ -188,137 +196,104 @@ def _listed(tensors: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def atleast_1d(*tensors: Any) -> Any:
-    """Scalars as vectors of one element; several tensors give a tuple."""
+    """Scalars as vectors of one element; several tensors give a tuple.
 
-    def grown(x: Any) -> Any:
-        return x.reshape(1) if x.ndim == 0 else x
+    Raises:
+        DTypeError: one is no tensor: as in PyTorch, a number is to be wrapped.
 
-    return _each(tensors, grown)
+    >>> import chainrule
+    >>> chainrule.atleast_1d(chainrule.tensor(5))
+    tensor([5])
+    """
+
+    return _each("atleast_1d", tensors, _vector)
+
+
+def _vector(x: Any) -> Any:
+    return x.reshape(1) if x.ndim == 0 else x
 
 
 def atleast_2d(*tensors: Any) -> Any:
-    """Scalars and vectors as matrices of one row; several tensors give a tuple."""
+    """Scalars and vectors as matrices of one row; several tensors give a tuple.
 
-    def grown(x: Any) -> Any:
-        return x.reshape(1, -1) if x.ndim < 2 else x
+    >>> import chainrule
+    >>> [x.shape for x in chainrule.atleast_2d(chainrule.tensor(5), chainrule.zeros(3))]
+    [(1, 1), (1, 3)]
+    """
 
-    return _each(tensors, grown)
+    return _each("atleast_2d", tensors, _matrix)
+
+
+def _matrix(x: Any) -> Any:
+    return x.reshape(1, -1) if x.ndim < 2 else x
 
 
 def atleast_3d(*tensors: Any) -> Any:
-    """With a dimension in front and one behind where there are fewer than three."""
+    """With a dimension in front and one behind where there are fewer than three.
 
-    def grown(x: Any) -> Any:
-        wide = x.reshape(1, -1) if x.ndim < 2 else x
-        return wide.unsqueeze(-1) if wide.ndim == 2 else wide
+    >>> import chainrule
+    >>> [x.shape for x in chainrule.atleast_3d(chainrule.zeros(3), chainrule.zeros(2, 3))]
+    [(1, 3, 1), (2, 3, 1)]
+    """
 
-    return _each(tensors, grown)
+    return _each("atleast_3d", tensors, _block)
 
 
-def _each(tensors: tuple[Any, ...], grown: Callable[[Any], Any]) -> Any:
-    results = tuple([grown(each) for each in _listed(tensors)])
-    return results[0] if len(tensors) == 1 and type(tensors[0]) not in (list, tuple) else results
+def _block(x: Any) -> Any:
+    wide = _matrix(x)
+    return wide.unsqueeze(-1) if wide.ndim == 2 else wide
+
+
+def _each(function: str, tensors: tuple[Any, ...], grown: Callable[[Any], Any]) -> Any:
+    results = _all_grown(function, _listed(tensors), grown)
+    alone = len(tensors) == 1 and type(tensors[0]) not in (list, tuple)
+    return results[0] if alone else tuple(results)
+
+
+def _all_grown(function: str, given: Iterable[Any], grown: Callable[[Any], Any]) -> list[Any]:
+    listed = list(given)
+    for each in listed:
+        if not is_tensor(each):
+            refuse(
+                function,
+                f"takes tensors, not a {type(each).__name__}",
+                cure="wrap it with chainrule.tensor(...)",
+                error=DTypeError,
+            )
+    return [grown(each) for each in listed]
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Side by side: along the second dimension, vectors along their only one."""
-    listed = [atleast_1d(each) for each in tensors]
+    """Side by side: along the second dimension, vectors along their only one.
+
+    >>> import chainrule
+    >>> chainrule.hstack([chainrule.tensor([[1], [2]]), chainrule.tensor([[3], [4]])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    listed = _all_grown("hstack", tensors, _vector)
     return cat(listed, 0 if listed and listed[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    """One above the other: along the first dimension, vectors as rows."""
-    return cat([atleast_2d(each) for each in tensors], 0)
+    """One above the other: along the first dimension, vectors as rows.
+
+    >>> import chainrule
+    >>> chainrule.vstack([chainrule.tensor([1, 2]), chainrule.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    return cat(_all_grown("vstack", tensors, _matrix), 0)
 
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
-    """One behind the other: along the third dimension."""
-    return cat([atleast_3d(each) for each in tensors], 2)
-
-
-# ---- taken apart -----------------------------------------------------------------------------
-
-
-def _cut(input: Tensor, dim: int, sizes: Sequence[int]) -> tuple[Tensor, ...]:
-    pieces: list[Tensor] = []
-    start = 0
-    for size in sizes:
-        pieces.append(narrow_to(input, dim, start, start + size))
-        start += size
-    return tuple(pieces)
-
-
-def split(
-    input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
-) -> tuple[Tensor, ...]:
-    """Pieces of one size (the last may be smaller), or of the sizes given, as views.
+    """One behind the other: along the third dimension.
 
     >>> import chainrule
-    >>> [piece.tolist() for piece in chainrule.arange(5).split(2)]
-    [[0, 1], [2, 3], [4]]
+    >>> chainrule.dstack([chainrule.zeros(2, 3), chainrule.ones(2, 3)]).shape
+    (2, 3, 2)
     """
-    at = one_dim("split", dim, input.ndim)
-    length = input.shape[at] if input.ndim else 0
-    given = split_size_or_sections
-    if isinstance(given, int):
-        if input.ndim == 0 or given < 0 or (given == 0 and length):
-            Cat(at).fail(
-                f"split: {input.type} can't be cut into pieces of {given}",
-                cure="give a size of at least 1",
-                types=[input.type],
-            )
-        count = max(1, -(-length // given)) if given else 1
-        return _cut(input, at, [min(given, length - i * given) for i in range(count)])
-    if sum(given) != length or any(size < 0 for size in given):
-        Cat(at).fail(
-            f"split: the sizes {list(given)} do not add up to {length}, the size of dimension "
-            f"{at} of {input.type}",
-            cure="give sizes that do",
-            types=[input.type],
-        )
-    return _cut(input, at, given)
-
-
-def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` pieces of equal size, of which the last may be smaller, as views."""
-    at = one_dim("chunk", dim, input.ndim)
-    if chunks < 1 or input.ndim == 0:
-        Cat(at).fail(
-            f"chunk: {input.type} can't be cut into {chunks} chunks",
-            cure="ask for at least 1, of a tensor with dimensions",
-            types=[input.type],
-        )
-    length = input.shape[at]
-    if length == 0:
-        return _cut(input, at, [0] * chunks)
-    return split(input, -(-length // chunks), at)
-
-
-def tensor_split(
-    input: Tensor, indices_or_sections: int | Sequence[int], dim: int = 0
-) -> tuple[Tensor, ...]:
-    """As many pieces as asked for, sizes differing by at most one; or cut at the indices given."""
-    at = one_dim("tensor_split", dim, input.ndim)
-    given = indices_or_sections
-    if input.ndim == 0 or (isinstance(given, int) and given < 1):
-        Cat(at).fail(f"tensor_split: {input.type} can't be cut into {given}", types=[input.type])
-    length = input.shape[at]
-    if isinstance(given, int):
-        size, more = divmod(length, given)
-        return _cut(input, at, [size + 1] * more + [size] * (given - more))
-    bounds = [slice(None, each).indices(length)[1] for each in given]
-    return tuple(
-        narrow_to(input, at, start, max(start, stop))
-        for start, stop in zip([0, *bounds], [*bounds, length])
-    )
-
-
-def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """All slices along a dimension, which goes, as views."""
-    at = one_dim("unbind", dim, input.ndim)
-    if input.ndim == 0:
-        Cat(at).fail("unbind: a scalar has no slices", error=DimensionError, types=[input.type])
-    return tuple([pick(input, at, index) for index in range(input.shape[at])])
+    return cat(_all_grown("dstack", tensors, _block), 2)
 
 
 # ---- grids -----------------------------------------------------------------------------------
@@ -330,17 +305,40 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     Args:
         tensors: vectors (or scalars), or one list of them.
         indexing: `"ij"`, or `"xy"` to swap the first two dimensions.
+
+    Raises:
+        OpError: there is no such `indexing`.
+        ShapeError: one has several dimensions.
+        DTypeError: their dtypes differ.
+
+    >>> import chainrule
+    >>> rows, columns = chainrule.meshgrid(chainrule.arange(2), chainrule.arange(3))
+    >>> rows.tolist(), columns.tolist()
+    ([[0, 0, 0], [1, 1, 1]], [[0, 1, 2], [0, 1, 2]])
     """
-    listed: list[Any] = [atleast_1d(each) for each in _listed(tensors)]
+    listed = _all_grown("meshgrid", _listed(tensors), _vector)
+    types = [each.type for each in listed]
     if indexing not in ("ij", "xy"):
-        Stack(0).fail(f'meshgrid: indexing={indexing!r} is neither "ij" nor "xy"')
+        refuse(
+            "meshgrid",
+            f"indexing is {indexing!r}",
+            cure='pass "ij", or "xy" to swap the first two dimensions',
+            error=OpError,
+        )
     if any(each.ndim > 1 for each in listed):
-        Stack(0).fail("meshgrid: takes vectors", types=[each.type for each in listed])
+        refuse(
+            "meshgrid",
+            "takes vectors, not " + " and ".join(map(str, types)),
+            cure="flatten each with .ravel()",
+            types=types,
+        )
     if any(each.dtype is not listed[0].dtype for each in listed):
-        Stack(0).fail(
-            "meshgrid: takes vectors of one dtype",
+        refuse(
+            "meshgrid",
+            "takes vectors of one dtype, not " + " and ".join(map(str, types)),
+            cure="convert the others with .to(dtype)",
             error=DTypeError,
-            types=[each.type for each in listed],
+            types=types,
         )
     swap = indexing == "xy" and len(listed) > 1
     ordered = [listed[1], listed[0], *listed[2:]] if swap else listed
@@ -355,7 +353,12 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
 
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:
-    """All combinations of the vectors' elements, a row each."""
+    """All combinations of the vectors' elements, a row each.
+
+    >>> import chainrule
+    >>> chainrule.cartesian_prod(chainrule.tensor([1, 2]), chainrule.tensor([3, 4])).tolist()
+    [[1, 3], [1, 4], [2, 3], [2, 4]]
+    """
     if len(tensors) == 1:
         return tensors[0]
     return stack([grid.reshape(-1) for grid in meshgrid(*tensors)], 1)

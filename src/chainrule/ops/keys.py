@@ -40,14 +40,25 @@ class Advanced(NamedTuple):
 def refuse(
     problem: str, cure: str, error: type[ChainruleError] = DimensionError, **facts: object
 ) -> NoReturn:
-    """Raise the error that a key is wrong."""
+    """Raise the error that a key is wrong.
+
+    >>> try:
+    ...     refuse("it is wrong", "put it right")
+    ... except DimensionError as error:
+    ...     print(error.cure)
+    put it right
+    """
     raise error(
         f"index: {problem}", cure=cure, location=str(user_location() or ""), op="index", **facts
     )
 
 
 def as_index(item: Any) -> Any:
-    """One item of a key: an int, a slice, None, Ellipsis, or a tensor of int64 or bool."""
+    """One item of a key: an int, a slice, None, Ellipsis, or a tensor of int64 or bool.
+
+    >>> as_index([0, 2]), as_index(slice(3))
+    (tensor([0, 2]), slice(None, 3, None))
+    """
     index: Any = item
     if item is None or item is Ellipsis or type(item) in (int, slice):
         return item
@@ -126,7 +137,11 @@ def _range(item: slice, size: int) -> Range:
 
 
 def position(item: int, size: int, dim: int) -> int:
-    """An index along a dimension, counted from the front."""
+    """An index along a dimension, counted from the front.
+
+    >>> position(-1, 3, dim=0)
+    2
+    """
     if not -size <= item < size:
         refuse(
             f"index {item} is out of range for dimension {dim} of size {size}",
@@ -151,7 +166,11 @@ def _true_places(mask: Any, shape: tuple[int, ...], dim: int) -> list[Any]:
 
 
 def parse(key: Any, shape: tuple[int, ...]) -> tuple[Key, Advanced | None]:
-    """The basic part of a key, and the advanced part that goes on top of it if there is one."""
+    """The basic part of a key, and the advanced part that goes on top of it if there is one.
+
+    >>> parse((0, slice(1, None)), (2, 3))
+    ((0, (1, 3, 1)), None)
+    """
     items = _whole_dims(_items(key), shape)
     basic: list[int | Range | None] = []
     advanced: list[tuple[int, Any]] = []
@@ -191,5 +210,9 @@ def _placed(advanced: list[tuple[int, Any]]) -> Advanced | None:
 
 
 def is_whole(key: Key, shape: tuple[int, ...]) -> bool:
-    """Whether a basic key takes everything, in order."""
+    """Whether a basic key takes everything, in order.
+
+    >>> is_whole(((0, 2, 1),), (2, 3)), is_whole(((1, 2, 1),), (2, 3))
+    (True, False)
+    """
     return all(each == (0, size, 1) for each, size in zip(key, shape)) and len(key) <= len(shape)

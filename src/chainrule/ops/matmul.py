@@ -16,6 +16,7 @@ from chainrule.core.samples import spread
 from chainrule.core.types import TensorType, broadcast_shapes_or_none
 from chainrule.errors import DTypeError
 from chainrule.ops.promotion import pair
+from chainrule.ops.refusal import refuse
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -64,7 +65,11 @@ class Matmul(BilinearOp):
     def type_rule(self, a: TensorType, b: TensorType) -> TensorType:
         """Inner sizes agree, batches broadcast."""
         if a.ndim < 2 or b.ndim < 2:
-            self.fail(f"needs at least two dimensions each: {a} @ {b}", types=[a, b])
+            self.fail(
+                f"needs at least two dimensions each: {a} @ {b}",
+                cure="unsqueeze the vector",
+                types=[a, b],
+            )
         if a.shape[-1] != b.shape[-2]:
             self.fail(
                 f"inner sizes differ: {a} @ {b} ({a.shape[-1]} vs {b.shape[-2]})",
@@ -73,10 +78,19 @@ class Matmul(BilinearOp):
                 types=[a, b],
             )
         if a.dtype is not b.dtype:
-            self.fail(f"dtypes differ: {a} @ {b}", error=DTypeError, types=[a, b])
+            self.fail(
+                f"dtypes differ: {a} @ {b}",
+                cure="convert one of them with .to(dtype)",
+                error=DTypeError,
+                types=[a, b],
+            )
         batch = broadcast_shapes_or_none([a.shape[:-2], b.shape[:-2]])
         if batch is None:
-            self.fail(f"batch dimensions do not broadcast: {a} @ {b}", types=[a, b])
+            self.fail(
+                f"batch dimensions do not broadcast: {a} @ {b}",
+                cure="all sizes before the last two must agree, or be 1",
+                types=[a, b],
+            )
         return TensorType((*batch, a.shape[-2], b.shape[-1]), a.dtype)
 
     def reference(self, a: Array, b: Array) -> Array:
@@ -137,8 +151,9 @@ def _shapes(name: str, *expected: tuple[Tensor, int]) -> None:
     """Each tensor has as many dimensions as its function asks for."""
     if any(tensor.ndim != ndim for tensor, ndim in expected):
         types = [tensor.type for tensor, _ in expected]
-        Matmul().fail(
-            f"{name}: takes tensors of {' and '.join(str(ndim) for _, ndim in expected)} "
+        refuse(
+            name,
+            f"takes tensors of {' and '.join(str(ndim) for _, ndim in expected)} "
             f"dimensions, not {' and '.join(map(str, types))}",
             cure="matmul takes all shapes, and broadcasts",
             types=types,
@@ -146,17 +161,29 @@ def _shapes(name: str, *expected: tuple[Tensor, int]) -> None:
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices."""
+    """The product of two matrices, (n, m) and (m, p); nothing is broadcast.
+
+    >>> import chainrule
+    >>> chainrule.mm(chainrule.tensor([[1, 2], [3, 4]]), chainrule.tensor([[0, 1], [1, 0]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     _shapes("mm", (input, 2), (mat2, 2))
     return matmul(input, mat2)
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The products of two batches of as many matrices."""
+    """The products of two batches of as many matrices: (b, n, m) and (b, m, p) give (b, n, p).
+
+    >>> import chainrule
+    >>> chainrule.bmm(chainrule.zeros(5, 2, 3), chainrule.zeros(5, 3, 4)).shape
+    (5, 2, 4)
+    """
     _shapes("bmm", (input, 3), (mat2, 3))
     if input.shape[0] != mat2.shape[0]:
-        Matmul().fail(
-            f"bmm: batches differ: {input.type} and {mat2.type}",
+        refuse(
+            "bmm",
+            f"batches differ: {input.type} and {mat2.type}",
             cure="matmul broadcasts batches",
             types=[input.type, mat2.type],
         )
@@ -164,7 +191,12 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """A matrix times a vector."""
+    """A matrix times a vector: (n, m) and (m) give (n).
+
+    >>> import chainrule
+    >>> chainrule.mv(chainrule.tensor([[1, 2], [3, 4]]), chainrule.tensor([1, -1]))
+    tensor([-1, -1])
+    """
     _shapes("mv", (input, 2), (vec, 1))
     return matmul(input, vec)
 
@@ -181,19 +213,35 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """As `dot`: all numbers here are real."""
+    """As `dot`: all numbers here are real.
+
+    >>> import chainrule
+    >>> chainrule.vdot(chainrule.tensor([1, 2]), chainrule.tensor([3, 4]))
+    tensor(11)
+    """
     return dot(input, other)
 
 
 def inner(input: Tensor, other: Tensor) -> Tensor:
-    """Sums of products over the last dimensions of both; with a scalar, the product."""
+    """Sums of products over the last dimensions of both; with a scalar, the product.
+
+    >>> import chainrule
+    >>> chainrule.inner(chainrule.zeros(2, 3), chainrule.zeros(4, 3)).shape
+    (2, 4)
+    """
     if input.ndim == 0 or other.ndim == 0:
         return input * other
     return tensordot(input, other, ([-1], [-1]))
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """y[i, j] = a_i b_j."""
+    """y[i, j] = a_i b_j.
+
+    >>> import chainrule
+    >>> chainrule.outer(chainrule.tensor([1, 2]), chainrule.tensor([3, 4, 5]))
+    tensor([[ 3,  4,  5],
+            [ 6,  8, 10]])
+    """
     _shapes("outer", (input, 1), (vec2, 1))
     return input.reshape(-1, 1) * vec2
 
@@ -209,31 +257,59 @@ def _scaled(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
-    """beta input + alpha (mat1 @ mat2), with `input` broadcast."""
+    """beta input + alpha (mat1 @ mat2), with `input` broadcast.
+
+    >>> import chainrule
+    >>> chainrule.addmm(chainrule.tensor([0.1, 0.2]), chainrule.ones(1, 3), chainrule.ones(3, 2))
+    tensor([[3.1000, 3.2000]])
+    """
     return _scaled(input, mm(mat1, mat2), beta, alpha)
 
 
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta input + alpha (mat @ vec), with `input` broadcast."""
+    """beta input + alpha (mat @ vec), with `input` broadcast.
+
+    >>> import chainrule
+    >>> chainrule.addmv(chainrule.tensor(1.0), chainrule.ones(2, 3), chainrule.ones(3), alpha=2)
+    tensor([7., 7.])
+    """
     return _scaled(input, mv(mat, vec), beta, alpha)
 
 
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """beta input + alpha (vec1 vec2ᵀ), with `input` broadcast."""
+    """beta input + alpha (vec1 vec2ᵀ), with `input` broadcast.
+
+    >>> import chainrule
+    >>> chainrule.addr(
+    ...     chainrule.eye(2), chainrule.tensor([1.0, 2.0]), chainrule.tensor([3.0, 4.0])
+    ... )
+    tensor([[4., 4.],
+            [6., 9.]])
+    """
     return _scaled(input, outer(vec1, vec2), beta, alpha)
 
 
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
-    """beta input + alpha (batch1 @ batch2), matrix by matrix."""
+    """beta input + alpha (batch1 @ batch2), matrix by matrix.
+
+    >>> import chainrule
+    >>> chainrule.baddbmm(chainrule.ones(2), chainrule.ones(5, 1, 3), chainrule.ones(5, 3, 2))[0]
+    tensor([[4., 4.]])
+    """
     return _scaled(input, bmm(batch1, batch2), beta, alpha)
 
 
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
-    """beta input + alpha times the sum of batch1 @ batch2 over the batch."""
+    """beta input + alpha times the sum of batch1 @ batch2 over the batch.
+
+    >>> import chainrule
+    >>> chainrule.addbmm(chainrule.zeros(1, 2), chainrule.ones(5, 1, 3), chainrule.ones(5, 3, 2))
+    tensor([[15., 15.]])
+    """
     return _scaled(input, bmm(batch1, batch2).sum(0), beta, alpha)
 
 
@@ -258,8 +334,9 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> 
         from_b = [one_dim("tensordot", dim, b.ndim) for dim in dims[1]]
     sizes = [a.shape[dim] for dim in from_a if dim >= 0]
     if len(sizes) != len(from_b) or sizes != [b.shape[dim] for dim in from_b if dim < b.ndim]:
-        Matmul().fail(
-            f"tensordot: dims {from_a} of {a.type} and {from_b} of {b.type} do not pair up",
+        refuse(
+            "tensordot",
+            f"dims {from_a} of {a.type} and {from_b} of {b.type} do not pair up",
             cure="they must be as many, and of the same sizes",
             types=[a.type, b.type],
         )
@@ -273,7 +350,12 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] = 2) -> 
 
 
 def kron(input: Tensor, other: Tensor) -> Tensor:
-    """The Kronecker product: every element of `input` times all of `other`, as a block."""
+    """The Kronecker product: every element of `input` times all of `other`, as a block.
+
+    >>> import chainrule
+    >>> chainrule.kron(chainrule.tensor([1, 10]), chainrule.tensor([1, 2, 3]))
+    tensor([ 1,  2,  3, 10, 20, 30])
+    """
     ndim = max(input.ndim, other.ndim)
     a = (1,) * (ndim - input.ndim) + input.shape
     b = (1,) * (ndim - other.ndim) + other.shape
@@ -283,12 +365,23 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 
 def matrix_power(input: Tensor, n: int) -> Tensor:
-    """A square matrix (or a batch of them) multiplied n times with itself, by repeated squaring."""
+    """A square matrix (or a batch of them) multiplied n times with itself, by repeated squaring.
+
+    Raises:
+        ShapeError: not square, or n is negative.
+
+    >>> import chainrule
+    >>> chainrule.matrix_power(chainrule.tensor([[1, 1], [1, 0]]), 10)  # Fibonacci's numbers
+    tensor([[89, 55],
+            [55, 34]])
+    """
     square = input.ndim >= 2 and input.shape[-1] == input.shape[-2]
     if not square or n < 0:
-        Matmul().fail(
-            f"matrix_power: takes square matrices and a power of 0 or more, not {input.type} and "
-            f"{n}",
+        refuse(
+            "matrix_power",
+            f"takes square matrices and a power of 0 or more, not {input.type} and {n}",
+            cure="the last two sizes are to be equal; a negative power needs an inverse, and there "
+            "is none here",
             types=[input.type],
         )
     if n == 0:

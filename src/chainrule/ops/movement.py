@@ -19,6 +19,7 @@ from chainrule.core.op import Array, Bars, Needs, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import DimensionError
+from chainrule.ops.refusal import refuse
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -127,7 +128,12 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
-    """The same elements in the shape of `other`."""
+    """The same elements in the shape of `other`.
+
+    >>> import chainrule
+    >>> chainrule.arange(6).reshape_as(chainrule.zeros(3, 2)).shape
+    (3, 2)
+    """
     return bind(Reshape(other.shape), input)
 
 
@@ -161,7 +167,12 @@ def _viewed(input: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
-    """The same memory in the shape of `other`."""
+    """The same memory in the shape of `other`; a `ShapeError` where `view` has one.
+
+    >>> import chainrule
+    >>> chainrule.arange(6).view_as(chainrule.zeros(3, 2)).shape
+    (3, 2)
+    """
     return _viewed(input, other.shape)
 
 
@@ -175,8 +186,9 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     first = one_dim("flatten", start_dim, input.ndim)
     last = one_dim("flatten", end_dim, input.ndim)
     if first > last:
-        Reshape(()).fail(
-            f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in {input.type}",
+        refuse(
+            "flatten",
+            f"start_dim {start_dim} comes after end_dim {end_dim} in {input.type}",
             cure="swap them",
             types=[input.type],
         )
@@ -186,7 +198,12 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def ravel(input: Tensor) -> Tensor:
-    """All elements in one dimension."""
+    """All elements in one dimension.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1, 2], [3, 4]]).ravel()
+    tensor([1, 2, 3, 4])
+    """
     return bind(Reshape((math.prod(input.shape),)), input)
 
 
@@ -201,7 +218,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     size, known = input.shape[at], math.prod(each for each in sizes if each != -1)
     split = tuple(size // known if each == -1 and known else each for each in sizes)
     if math.prod(split) != size:
-        Reshape(tuple(sizes)).fail(
+        refuse(
+            "unflatten",
             f"dimension {at} of {input.type} has {size} elements, the sizes {list(sizes)} do not "
             "multiply to that",
             cure="give sizes whose product is the dimension's, one of them may be -1",
@@ -211,13 +229,23 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """A new dimension of size 1 before dimension `dim`: a view."""
+    """A new dimension of size 1 before dimension `dim`: a view.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3).unsqueeze(-1).shape
+    (2, 3, 1)
+    """
     at = one_dim("unsqueeze", dim, input.ndim + 1)
     return bind(Reshape((*input.shape[:at], 1, *input.shape[at:])), input)
 
 
 def squeeze(input: Tensor, dim: Dims = None) -> Tensor:
-    """Without its dimensions of size 1: all of them, or those of `dim` that have size 1. A view."""
+    """Without its dimensions of size 1: all of them, or those of `dim` that have size 1. A view.
+
+    >>> import chainrule
+    >>> chainrule.zeros(1, 2, 1).squeeze().shape, chainrule.zeros(1, 2, 1).squeeze(-1).shape
+    ((2,), (1, 2))
+    """
     shape = input.shape
     if dim is None:
         gone = tuple(range(len(shape)))
@@ -265,13 +293,24 @@ class Permute(LinearOp):
 
 
 def permute(input: Tensor, *dims: Any) -> Tensor:
-    """The dimensions in another order: a view."""
+    """The dimensions in another order: a view. Dimension i is the old `dims[i]`.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3, 5).permute(2, 0, 1).shape
+    (5, 2, 3)
+    """
     order = shape_of(dims)
     return bind(Permute(tuple([one_dim("permute", dim, input.ndim) for dim in order])), input)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two dimensions swapped: a view."""
+    """Two dimensions swapped: a view.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1, 2], [3, 4]]).transpose(0, 1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
     order = list(range(input.ndim))
     first = one_dim("transpose", dim0, input.ndim)
     second = one_dim("transpose", dim1, input.ndim)
@@ -281,25 +320,49 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
-    """Two dimensions swapped: a view."""
+    """Another name for `transpose`.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3, 5).swapaxes(0, -1).shape
+    (5, 3, 2)
+    """
     return transpose(input, axis0, axis1)
 
 
 def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two dimensions swapped: a view."""
+    """Another name for `transpose`.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3, 5).swapdims(0, 1).shape
+    (3, 2, 5)
+    """
     return transpose(input, dim0, dim1)
 
 
 def adjoint(input: Tensor) -> Tensor:
-    """The last two dimensions swapped: a view. (All numbers here are real.)"""
+    """The last two dimensions swapped: a view. (All numbers here are real.)
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3, 5).adjoint().shape
+    (2, 5, 3)
+    """
     return transpose(input, -2, -1)
 
 
 def t(input: Tensor) -> Tensor:
-    """A matrix transposed; a vector or a scalar as it is. A view."""
+    """A matrix transposed; a vector or a scalar as it is. A view.
+
+    Raises:
+        ShapeError: more than two dimensions; `.mT` takes them.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3).t().shape
+    (3, 2)
+    """
     if input.ndim > 2:
-        Permute(()).fail(
-            f"t: takes at most two dimensions, not {input.type}",
+        refuse(
+            "t",
+            f"takes at most two dimensions, not {input.type}",
             cure="use .mT to swap the last two, or .permute(...)",
             types=[input.type],
         )
@@ -317,8 +380,9 @@ def movedim(input: Tensor, source: int | Sequence[int], destination: int | Seque
     listed = [(each,) if isinstance(each, int) else tuple(each) for each in (source, destination)]
     taken, places = ([one_dim("movedim", dim, ndim) for dim in dims] for dims in listed)
     if len(taken) != len(places) or len({*taken}) < len(taken) or len({*places}) < len(places):
-        Permute(()).fail(
-            f"movedim: source {listed[0]} and destination {listed[1]} do not pair up",
+        refuse(
+            "movedim",
+            f"source {listed[0]} and destination {listed[1]} do not pair up",
             cure="name as many dimensions in both, each once",
             error=DimensionError,
             types=[input.type],
@@ -332,7 +396,12 @@ def movedim(input: Tensor, source: int | Sequence[int], destination: int | Seque
 def moveaxis(
     input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]
 ) -> Tensor:
-    """Dimensions `source` moved to the places `destination`, the others in order: a view."""
+    """Another name for `movedim`.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3, 5).moveaxis(0, -1).shape
+    (3, 5, 2)
+    """
     return movedim(input, source, destination)
 
 
@@ -359,7 +428,14 @@ class Clone(LinearOp):
 
 
 def clone(input: Tensor) -> Tensor:
-    """A copy in memory of its own; gradients flow through it."""
+    """A copy in memory of its own; gradients flow through it.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([1, 2])
+    >>> y = x.clone().zero_()
+    >>> x
+    tensor([1, 2])
+    """
     return bind(Clone(), input)
 
 
@@ -380,11 +456,21 @@ def stride(input: Tensor, dim: int | None = None) -> Any:
 
 
 def is_contiguous(input: Tensor) -> bool:
-    """Whether its elements lie in memory in order, without gaps."""
+    """Whether its elements lie in memory in order, without gaps.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3).is_contiguous(), chainrule.zeros(2, 3).t().is_contiguous()
+    (True, False)
+    """
     flags = getattr(input.value, "flags", None)
     return flags is None or bool(flags.c_contiguous)
 
 
 def contiguous(input: Tensor) -> Tensor:
-    """Itself if its elements lie in memory in order, else a copy in which they do."""
+    """Itself if its elements lie in memory in order, else a copy in which they do.
+
+    >>> import chainrule
+    >>> chainrule.zeros(2, 3).t().contiguous().is_contiguous()
+    True
+    """
     return input if is_contiguous(input) else clone(input)

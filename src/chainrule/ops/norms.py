@@ -16,6 +16,7 @@ from chainrule.core.samples import spread
 from chainrule.errors import DTypeError, OpError
 from chainrule.ops.promotion import cast, floating
 from chainrule.ops.reduce import Reduction, accumulator, reduction_samples, restore_dims
+from chainrule.ops.refusal import refuse
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -188,12 +189,23 @@ def norm(
         dim: the dimension or dimensions; None for all.
         keepdim: keep each dimension, with size 1.
         dtype: convert to this dtype first.
+
+    Raises:
+        OpError: a `p` of another name: there are no norms of matrices here.
+        DTypeError: the tensor holds integers, and no float `dtype` is given.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[3.0, 4.0], [0.0, -2.0]]).norm(dim=1)
+    tensor([5., 2.])
     """
     if p is None or p == "fro":
         p = 2
     if isinstance(p, str):
-        raise OpError(
-            f"norm: p is {p!r}, and there are no norms of matrices here but 'fro'",
+        refuse(
+            "norm",
+            f"p is {p!r}, and there are no norms of matrices here but 'fro'",
             cure="pass a number, or 'fro'",
+            error=OpError,
+            types=[input.type],
         )
     return vector_norm(input, p, dim, keepdim, dtype=dtype)

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.axes import one_dim
+from chainrule.core.base import is_tensor
 from chainrule.core.dtypes import int64
-from chainrule.core.interpret import bind
-from chainrule.core.location import user_location
+from chainrule.core.interpret import bind, read
 from chainrule.core.op import Array, Op, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import DimensionError, DTypeError, OpError
 from chainrule.ops.extrema import ArgReduction, ValuesAndIndices, pick
 from chainrule.ops.promotion import cast, promote
+from chainrule.ops.refusal import refuse
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -99,7 +100,13 @@ def sort(
 
 
 def msort(input: Tensor) -> Tensor:
-    """The elements in order along the first dimension."""
+    """The elements in order along the first dimension.
+
+    >>> import chainrule
+    >>> chainrule.msort(chainrule.tensor([[3, 1], [2, 4]]))
+    tensor([[2, 1],
+            [3, 4]])
+    """
     return sort(input, 0).values
 
 
@@ -203,7 +210,15 @@ def _kth(op: ArgKth, input: Tensor, keepdim: bool) -> ValuesAndIndices:
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
-    """The k-th least (from 1 on) along `dim`, and its index."""
+    """The k-th least (from 1 on) along `dim`, and its index.
+
+    Raises:
+        OpError: `k` is less than 1, or more than there are.
+
+    >>> import chainrule
+    >>> chainrule.tensor([3.0, 1.0, 2.0]).kthvalue(2)
+    ValuesAndIndices(values=tensor(2.), indices=tensor(2))
+    """
     axis = one_dim("kthvalue", dim, input.ndim)
     op = ArgKth(axis, True, k)
     if k < 1:
@@ -223,12 +238,21 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 
     NaN if there is one. The gradient goes to one of those that tie (PyTorch shares it among them,
     where no `dim` is given).
+
+    >>> import chainrule
+    >>> chainrule.tensor([4, 1, 3, 2]).median()
+    tensor(2)
     """
     return _median(input, dim, keepdim, nan_wins=True)
 
 
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The middle of those that are not NaN; along `dim`, the pair (values, indices)."""
+    """The middle of those that are not NaN; along `dim`, the pair (values, indices).
+
+    >>> import chainrule
+    >>> chainrule.tensor([3.0, float("nan"), 1.0, 2.0]).nanmedian()
+    tensor(2.)
+    """
     return _median(input, dim, keepdim, nan_wins=False)
 
 
@@ -248,7 +272,12 @@ class ArgMode(ArgReduction):
 
 
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
-    """The most frequent element along `dim` (the least of those that tie), and its last index."""
+    """The most frequent element along `dim` (the least of those that tie), and its last index.
+
+    >>> import chainrule
+    >>> chainrule.tensor([3, 1, 1, 3]).mode()
+    ValuesAndIndices(values=tensor(1), indices=tensor(2))
+    """
     axis = one_dim("mode", dim, input.ndim)
     x = input if input.ndim else input.reshape(1)
     indices = bind(ArgMode(axis, True), x)
@@ -266,18 +295,23 @@ def _quantile(
     interpolation: str,
     skip_nan: bool,
 ) -> Tensor:
+    name = "nanquantile" if skip_nan else "quantile"
     at = promote(input, q)[1] if isinstance(q, int | float) else promote(q)[0]
     if input.value.dtype.kind != "f" or interpolation not in INTERPOLATIONS or at.ndim > 1:
-        error = DTypeError if input.value.dtype.kind != "f" else OpError
-        raise error(
-            f"quantile: of {input.type} at q of shape {list(at.shape)}, {interpolation!r}",
+        refuse(
+            name,
+            f"of {input.type} at q of shape {list(at.shape)}, {interpolation!r}",
             cure="the tensor holds floats, q is a number or has one dimension, and interpolation "
             "is one of " + ", ".join(INTERPOLATIONS),
-            location=str(user_location() or ""),
+            error=DTypeError if input.value.dtype.kind != "f" else OpError,
+            types=[input.type],
         )
+    _check_shares(name, q)
     at = cast(at, input.dtype)
     x = input.reshape(-1) if dim is None else input.reshape(1) if input.ndim == 0 else input
-    axis = 0 if dim is None else one_dim("quantile", dim, input.ndim)
+    axis = 0 if dim is None else one_dim(name, dim, input.ndim)
+    if x.shape[axis] == 0:
+        refuse(name, f"of nothing: {input.type}", cure="pass elements", types=[input.type])
     ordered = sort(x, axis).values.transpose(axis, -1)
     missing = ordered != ordered
     count = (~missing).to(x.dtype).sum(-1, True) if skip_nan else float(x.shape[axis])
@@ -296,6 +330,19 @@ def _quantile(
         kept = y.shape[1:]
         shape = kept if keepdim and input.ndim else (*kept[:axis], *kept[axis + 1 :])
     return y.reshape((*at.shape, *shape))
+
+
+def _check_shares(function: str, q: Any) -> None:
+    """Each q from 0 to 1; a tensor of them is looked at now."""
+    shares = read(q) if is_tensor(q) else np.asarray(q)
+    within = (shares >= 0) & (shares <= 1)  # false for NaN
+    if not within.all():
+        refuse(
+            function,
+            f"q is {shares[~within].flat[0]:.6g}; a share q must be in [0, 1]",
+            cure="for percentiles, divide by 100",
+            error=OpError,
+        )
 
 
 def _neighbours(rank: Tensor, interpolation: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -329,6 +376,11 @@ def quantile(
         interpolation: between two elements: `"linear"`, `"lower"`, `"higher"`, `"nearest"`,
             `"midpoint"`.
 
+    Raises:
+        OpError: a q is not in [0, 1], or there is no such interpolation.
+        ShapeError: there are no elements.
+        DTypeError: the tensor holds no floats.
+
     >>> import chainrule
     >>> chainrule.tensor([1.0, 2.0, 3.0, 4.0]).quantile(0.5)
     tensor(2.5000)
@@ -344,5 +396,10 @@ def nanquantile(
     *,
     interpolation: str = "linear",
 ) -> Tensor:
-    """The quantiles of what is not NaN; see `quantile`."""
+    """The quantiles of what is not NaN; see `quantile`.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1.0, float("nan"), 2.0]).nanquantile(0.5)
+    tensor(1.5000)
+    """
     return _quantile(input, q, dim, keepdim, interpolation, skip_nan=True)

@@ -14,6 +14,7 @@ from chainrule.core.interpret import bind, lift
 from chainrule.core.op import Array, Bars, Needs, Op, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
+from chainrule.errors import OpError
 from chainrule.ops.advanced import Index
 from chainrule.ops.slicing import Slice, narrow_to
 
@@ -120,13 +121,18 @@ def pad(
         Pad(()).fail(
             f"the mode {mode!r} is unknown",
             cure='use "constant", "reflect", "replicate" or "circular"',
+            error=OpError,
         )
     for dim, (before, after) in enumerate(borders):
         size = input.shape[dim]
         if before < 0 or after < 0:
             start, stop = max(0, -before), size - max(0, -after)
             if start > stop:
-                Pad(()).fail(f"cuts off more than there is of {input.type}", types=[input.type])
+                Pad(()).fail(
+                    f"cuts off more than there is of {input.type}",
+                    cure=f"dimension {dim} has {size} to cut off",
+                    types=[input.type],
+                )
             input = narrow_to(input, dim, start, stop)
     grown = tuple((max(0, before), max(0, after)) for before, after in borders)
     if mode == "constant":

@@ -132,5 +132,10 @@ class Square(Unary):
 
 
 def square(input: Tensor) -> Tensor:
-    """The square of every element; a bool tensor gives integers."""
+    """The square of every element; a bool tensor gives integers.
+
+    >>> import chainrule
+    >>> chainrule.tensor([-3, 2]).square(), chainrule.tensor([True]).square()
+    (tensor([9, 4]), tensor([1]))
+    """
     return bind(Square(), promote(input, 0)[0] if input.value.dtype.kind == "b" else input)

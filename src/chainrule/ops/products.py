@@ -201,7 +201,12 @@ class Prod(OneDimReduction):
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
-    """The product along `dim`, or of everything. Integers multiply to int64; 1 of nothing."""
+    """The product along `dim`, or of everything. Integers multiply to int64; 1 of nothing.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1, 2], [3, 4]]).prod(0), chainrule.zeros(0).prod()
+    (tensor([3, 8]), tensor(1.))
+    """
     tensor = _whole(input, dtype)
     if dim is None:
         return bind(Prod(0), tensor.reshape(-1))

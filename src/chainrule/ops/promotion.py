@@ -74,7 +74,13 @@ class Cast(LinearOp):
 
 
 def cast(input: Any, dtype: DType) -> Tensor:
-    """The tensor in another dtype; itself where nothing changes."""
+    """The tensor in another dtype; itself where nothing changes.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([1])
+    >>> cast(x, x.dtype) is x, cast(x, chainrule.float32)
+    (True, tensor([1.]))
+    """
     return input if input.value.dtype == dtype.numpy else bind(Cast(dtype), input)
 
 
@@ -116,7 +122,12 @@ def _number_dtype(number: Any) -> DType:
 
 
 def pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Two operands as tensors of one dtype."""
+    """Two operands as tensors of one dtype.
+
+    >>> import chainrule
+    >>> pair(chainrule.tensor([1, 2]), 0.5)
+    (tensor([1., 2.]), tensor(0.5000))
+    """
     try:
         if isinstance(a, _TENSOR):
             if isinstance(b, _TENSOR):
@@ -137,7 +148,12 @@ def pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
 
 
 def promote(*operands: Any) -> tuple[Tensor, ...]:
-    """Operands (tensors, Python numbers, NumPy arrays) as tensors of their common dtype."""
+    """Operands (tensors, Python numbers, NumPy arrays) as tensors of their common dtype.
+
+    >>> import chainrule
+    >>> [each.dtype for each in promote(chainrule.tensor([True]), chainrule.tensor([1]), 0.5)]
+    [chainrule.float32, chainrule.float32, chainrule.float32]
+    """
     if len(operands) == 1 and isinstance(operands[0], _TENSOR):
         return operands
     known = [as_tensor_operand(each) for each in operands]
@@ -156,7 +172,11 @@ def python_number(number: Any) -> Any:
 
 
 def as_tensor_operand(operand: Any) -> Any:
-    """A tensor or a Python number from what a user passes; anything else is a `DTypeError`."""
+    """A tensor or a Python number from what a user passes; anything else is a `DTypeError`.
+
+    >>> as_tensor_operand(np.float32(0.5)), as_tensor_operand(np.arange(2))
+    (0.5, tensor([0, 1]))
+    """
     if is_tensor(operand) or type(operand) in _SCALARS:
         return operand
     if isinstance(operand, _ARRAY):
@@ -190,7 +210,12 @@ def _number(number: Any, dtype: DType) -> Tensor:
 
 
 def floating(input: Any) -> Tensor:
-    """The operand as a float tensor: integers and bools become the default dtype."""
+    """The operand as a float tensor: integers and bools become the default dtype.
+
+    >>> import chainrule
+    >>> floating(chainrule.tensor([1, 2])), floating(chainrule.tensor([1.0]).half()).dtype
+    (tensor([1., 2.]), chainrule.float16)
+    """
     if isinstance(input, _TENSOR) and input.value.dtype.kind == "f":
         return input
     (tensor,) = promote(input)

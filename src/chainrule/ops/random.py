@@ -219,7 +219,13 @@ def randn(
     generator: Generator | None = None,
     device: object = None,
 ) -> Tensor:
-    """Floats from the standard normal distribution, mean 0 and variance 1."""
+    """Floats from the standard normal distribution, mean 0 and variance 1.
+
+    >>> import chainrule
+    >>> x = chainrule.randn(10_000)
+    >>> bool(x.mean().abs() < 0.1), bool((x.std() - 1).abs() < 0.1)
+    (True, True)
+    """
     return _draw(Normal, size, dtype, requires_grad, generator, device)
 
 
@@ -230,7 +236,12 @@ def rand_like(
     requires_grad: bool = False,
     generator: Generator | None = None,
 ) -> Tensor:
-    """`rand` in the shape and dtype of another tensor."""
+    """`rand` in the shape and dtype of another tensor.
+
+    >>> import chainrule
+    >>> chainrule.rand_like(chainrule.zeros(2, 3, dtype=chainrule.float64)).type
+    f64[2,3]
+    """
     kind = input.dtype if dtype is None else dtype
     return _draw(Uniform, (input.shape,), kind, requires_grad, generator, None)
 
@@ -242,7 +253,12 @@ def randn_like(
     requires_grad: bool = False,
     generator: Generator | None = None,
 ) -> Tensor:
-    """`randn` in the shape and dtype of another tensor."""
+    """`randn` in the shape and dtype of another tensor.
+
+    >>> import chainrule
+    >>> chainrule.randn_like(chainrule.zeros(2, 3, dtype=chainrule.float16)).type
+    f16[2,3]
+    """
     kind = input.dtype if dtype is None else dtype
     return _draw(Normal, (input.shape,), kind, requires_grad, generator, None)
 
@@ -300,7 +316,12 @@ def randint_like(
     dtype: DType | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """`randint` in the shape and dtype of another tensor."""
+    """`randint` in the shape and dtype of another tensor.
+
+    >>> import chainrule
+    >>> chainrule.randint_like(chainrule.zeros(100), 3).unique()
+    tensor([0., 1., 2.])
+    """
     first, last = (0, low) if high is None else (low, high)
     kind = input.dtype if dtype is None else as_dtype(dtype)
     return integers(input.value.shape, int(first), int(last), kind, generator)
@@ -317,6 +338,14 @@ def normal(
     """Normal numbers: of the shape of `mean` and `std`, or of `size` where both are numbers.
 
     As in PyTorch, no gradient flows to mean or std; `mean + std * randn_like(mean)` has one.
+
+    Raises:
+        ShapeError: both are numbers, and there is no size.
+        OpError: `std` is a negative number.
+
+    >>> import chainrule
+    >>> chainrule.normal(chainrule.tensor([0.0, 100.0]), 0.0)
+    tensor([  0., 100.])
     """
     mu = mean.detach() if is_tensor(mean) else mean
     sigma = std.detach() if is_tensor(std) else std

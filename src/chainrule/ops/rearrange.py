@@ -17,6 +17,7 @@ from chainrule.core.types import TensorType
 from chainrule.errors import DimensionError
 from chainrule.ops.indexing import index_select
 from chainrule.ops.movement import shape_of
+from chainrule.ops.refusal import refuse
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -64,21 +65,40 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
 
 
 def fliplr(input: Tensor) -> Tensor:
-    """A copy with the second dimension reversed."""
+    """A copy with the second dimension reversed.
+
+    >>> import chainrule
+    >>> chainrule.fliplr(chainrule.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     return flip(input, 1)
 
 
 def flipud(input: Tensor) -> Tensor:
-    """A copy with the first dimension reversed."""
+    """A copy with the first dimension reversed.
+
+    >>> import chainrule
+    >>> chainrule.flipud(chainrule.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
     return flip(input, 0)
 
 
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """A copy turned by k quarter turns, from dimension `dims[0]` towards `dims[1]`."""
+    """A copy turned by k quarter turns, from dimension `dims[0]` towards `dims[1]`.
+
+    >>> import chainrule
+    >>> chainrule.rot90(chainrule.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
     first, second = (one_dim("rot90", dim, input.ndim) for dim in dims)
     if first == second:
-        Flip((first,)).fail(
-            f"rot90: dims {tuple(dims)} are the same dimension of {input.type}",
+        refuse(
+            "rot90",
+            f"dims {tuple(dims)} are the same dimension of {input.type}",
             cure="name two different ones",
             error=DimensionError,
             types=[input.type],
@@ -213,7 +233,12 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
 
 
 def tile(input: Tensor, *dims: Any) -> Tensor:
-    """As `repeat`; counts that are missing in front are 1."""
+    """As `repeat`; counts that are missing in front are 1.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1, 2]]).tile(2)
+    tensor([[1, 2, 1, 2]])
+    """
     counts = tuple(shape_of(dims))
     return bind(Repeat((1,) * (input.ndim - len(counts)) + counts), input)
 
@@ -232,6 +257,10 @@ def repeat_interleave(
             of the result depends on it.
         dim: along which dimension; None takes the tensor as flat.
         output_size: the size of the result along `dim`, where the caller knows it; not needed.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1, 2, 3]).repeat_interleave(chainrule.tensor([2, 0, 1]))
+    tensor([1, 1, 3])
     """
     if dim is None:
         return repeat_interleave(input.reshape(-1), repeats, 0)
@@ -240,9 +269,9 @@ def repeat_interleave(
     if is_tensor(repeats):
         counts = read(repeats)
         if counts.ndim > 1 or counts.size not in (1, shape[at]) or (counts < 0).any():
-            Repeat(()).fail(
-                f"repeat_interleave: repeats {repeats.type} do not fit dimension {at} of "
-                f"{input.type}",
+            refuse(
+                "repeat_interleave",
+                f"repeats {repeats.type} do not fit dimension {at} of {input.type}",
                 cure="give one count of 0 or more per slice",
                 types=[input.type, repeats.type],
             )
@@ -250,7 +279,7 @@ def repeat_interleave(
         return index_select(input, at, lift(index))
     count: Any = repeats
     if count < 0:
-        Repeat((count,)).fail("a count can't be negative", cure="give 0 or more")
+        refuse("repeat_interleave", "a count can't be negative", cure="give 0 or more")
     wide = input.unsqueeze(at + 1).expand(*shape[: at + 1], count, *shape[at + 1 :])
     flat = (*shape[:at], shape[at] * count, *shape[at + 1 :])
     return wide.clone().reshape(flat)

@@ -42,7 +42,12 @@ class Floor(Step):
 
 
 def floor(input: Tensor) -> Tensor:
-    """The greatest whole number that is not greater."""
+    """The greatest whole number that is not greater.
+
+    >>> import chainrule
+    >>> chainrule.floor(chainrule.tensor([1.5, -1.5]))
+    tensor([ 1., -2.])
+    """
     return bind(Floor(), input)
 
 
@@ -55,7 +60,12 @@ class Ceil(Step):
 
 
 def ceil(input: Tensor) -> Tensor:
-    """The least whole number that is not less."""
+    """The least whole number that is not less.
+
+    >>> import chainrule
+    >>> chainrule.ceil(chainrule.tensor([1.5, -1.5]))
+    tensor([ 2., -1.])
+    """
     return bind(Ceil(), input)
 
 
@@ -68,12 +78,22 @@ class Trunc(Step):
 
 
 def trunc(input: Tensor) -> Tensor:
-    """The whole part: rounded towards zero."""
+    """The whole part: rounded towards zero.
+
+    >>> import chainrule
+    >>> chainrule.trunc(chainrule.tensor([1.5, -1.5]))
+    tensor([ 1., -1.])
+    """
     return bind(Trunc(), input)
 
 
 def fix(input: Tensor) -> Tensor:
-    """Another name for `trunc`."""
+    """Another name for `trunc`.
+
+    >>> import chainrule
+    >>> chainrule.fix(chainrule.tensor([1.5, -1.5]))
+    tensor([ 1., -1.])
+    """
     return trunc(input)
 
 
@@ -116,23 +136,33 @@ class Frac(Unary):
 
 
 def frac(input: Tensor) -> Tensor:
-    """The fraction: what `trunc` takes away, with the sign of the number."""
+    """The fraction: what `trunc` takes away, with the sign of the number.
+
+    >>> import chainrule
+    >>> chainrule.frac(chainrule.tensor([1.5, -1.25]))
+    tensor([ 0.5000, -0.2500])
+    """
     return bind(Frac(), input)
 
 
 class Heaviside(Binary):
-    """y = 0 where a < 0, b where a = 0, 1 where a > 0; without a derivative, as in PyTorch."""
+    """y = b where a = 0, else [a > 0]; without a derivative, as in PyTorch."""
 
     differentiable = False
     samples = binary_samples(low=-3, high=3)
 
     def reference(self, a: Array, b: Array) -> Array:
-        """`np.heaviside`."""
-        return np.heaviside(a, b).astype(a.dtype, copy=False)
+        """`np.where`: `np.heaviside` passes a NaN on, where PyTorch gives 0."""
+        return np.where(a == 0, b, (a > 0).astype(a.dtype))
 
 
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
-    """0 for negative numbers, 1 for positive ones, and `values` at 0."""
+    """0 for negative numbers, 1 for positive ones, and `values` at 0. NaN gives 0, as in PyTorch.
+
+    >>> import chainrule
+    >>> chainrule.heaviside(chainrule.tensor([-2.0, 0.0, 3.0]), chainrule.tensor(0.5))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     return bind(Heaviside(), *pair(input, values))
 
 

@@ -105,7 +105,11 @@ class Multinomial(Op):
     def type_rule(self, weights: TensorType, state: TensorType) -> TensorType:
         """`num_samples` indices for each row."""
         if weights.ndim not in (1, 2):
-            self.fail(f"weights are a vector or a matrix, not {weights}", types=[weights])
+            self.fail(
+                f"weights are a vector or a matrix, not {weights}",
+                cure="reshape them to (rows, weights)",
+                types=[weights],
+            )
         if not self.replacement and self.num_samples > weights.shape[-1]:
             self.fail(
                 f"can't draw {self.num_samples} of {weights.shape[-1]} without replacement",
@@ -174,6 +178,14 @@ def bernoulli(
     """1 with the probability that each element of `input` says, else 0, in its dtype.
 
     With `p`, that probability is used everywhere and only the shape and dtype of `input` matter.
+
+    Raises:
+        DTypeError: the probabilities are integers or bools.
+        OpError: a probability is not between 0 and 1.
+
+    >>> import chainrule
+    >>> chainrule.bernoulli(chainrule.tensor([0.0, 1.0]))
+    tensor([0., 1.])
     """
     if p is not None:
         return random_mask(input.value.shape, _probability(p), generator).to(input.dtype)
@@ -209,6 +221,15 @@ def multinomial(
         input: weights, a vector or a matrix; they need not sum to one.
         num_samples: how many indices per row.
         replacement: whether an index can be drawn again.
+
+    Raises:
+        ShapeError: more draws than weights, without replacement.
+        OpError: a weight is negative or not finite, or too few are above zero.
+
+    >>> import chainrule
+    >>> chainrule.multinomial(chainrule.tensor([[0.0, 3.0], [2.0, 0.0]]), 2, replacement=True)
+    tensor([[1, 1],
+            [0, 0]])
     """
     weights = floating(input).detach()
     rows = math.prod(weights.value.shape[:-1])

@@ -14,8 +14,10 @@ from chainrule.core.interpret import bind
 from chainrule.core.op import Array, Bars, Needs, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
+from chainrule.errors import DimensionError, OpError
 from chainrule.ops.products import Scan
 from chainrule.ops.promotion import cast, promote
+from chainrule.ops.refusal import refuse
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -77,9 +79,20 @@ def diff(
         dim: the dimension, which gets n shorter.
         prepend: what to put in front first.
         append: what to put behind first.
+
+    Raises:
+        OpError: n is negative.
+        DimensionError: `input` is a scalar.
+
+    >>> import chainrule
+    >>> chainrule.tensor([1, 4, 9, 16]).diff(), chainrule.tensor([1, 4, 9, 16]).diff(2)
+    (tensor([3, 5, 7]), tensor([2, 2]))
     """
     from chainrule.ops.joining import cat
 
+    if n < 0:
+        refuse("diff", f"n is {n}", cure="pass 0, 1, 2, ...", error=OpError)
+    _check_points("diff", input)
     axis = one_dim("diff", dim, input.ndim)
     parts = [part for part in (prepend, input, append) if part is not None]
     y = cat(parts, axis) if len(parts) > 1 else input
@@ -92,17 +105,49 @@ def diff(
     return y
 
 
-def _panels(y: Tensor, x: Tensor | None, dx: float, dim: int) -> Tensor:
+def _check_points(function: str, x: Tensor) -> None:
+    if x.ndim == 0:
+        refuse(
+            function,
+            f"a scalar ({x.type}) has no neighbours",
+            cure="pass a tensor with at least one dimension",
+            error=DimensionError,
+            types=[x.type],
+        )
+
+
+def _panels(function: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> Tensor:
     """The area of each trapezoid between neighbouring points."""
-    axis = one_dim("trapezoid", dim, y.ndim)
+    _check_points(function, y)
+    axis = one_dim(function, dim, y.ndim)
     size = y.shape[axis]
+    if x is not None:
+        x = _placed(function, y, x, axis)
+    if size == 0:
+        return y  # no panels at all: there is no -1 of them
     sides = y.narrow(axis, 1, size - 1) + y.narrow(axis, 0, size - 1)
     if x is None:
-        return sides * (dx / 2)
-    width = diff(x, dim=dim if x.ndim > 1 else 0)
+        return sides * ((1 if dx is None else dx) / 2)
+    return sides * diff(x, dim=axis) / 2
+
+
+def _placed(function: str, y: Tensor, x: Tensor, axis: int) -> Tensor:
+    """x with the dimensions of y: a vector along `axis`, anything else aligned at the right."""
+    missing = y.ndim - x.ndim
     if x.ndim == 1:
-        width = width.reshape([-1 if each == axis else 1 for each in range(y.ndim)])
-    return sides * width / 2
+        placed = x.reshape([-1 if each == axis else 1 for each in range(y.ndim)])
+    elif x.ndim == 0 or missing < 0:
+        placed = None
+    else:
+        placed = x.reshape((*(1,) * missing, *x.shape))
+    if placed is None or placed.shape[axis] != y.shape[axis]:
+        refuse(
+            function,
+            f"x is {x.type}; there are {y.shape[axis]} points along dimension {axis} of {y.type}",
+            cure="give one x for each point: a vector, or a tensor that broadcasts to y",
+            types=[y.type, x.type],
+        )
+    return placed
 
 
 def trapezoid(
@@ -115,12 +160,25 @@ def trapezoid(
         x: where they stand; without it they stand `dx` apart.
         dx: the distance, 1 unless given.
         dim: the dimension.
+
+    Raises:
+        ShapeError: there is not one x for each point. (PyTorch lets two stand for any number
+            where x has several dimensions.)
+
+    >>> import chainrule
+    >>> chainrule.trapezoid(chainrule.tensor([0.0, 1.0, 4.0]), chainrule.tensor([0.0, 1.0, 5.0]))
+    tensor(10.5000)
     """
-    return _panels(y, x, 1 if dx is None else dx, dim).sum(dim)
+    return _panels("trapezoid", y, x, dx, dim).sum(dim)
 
 
 def cumulative_trapezoid(
     y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1
 ) -> Tensor:
-    """The area up to each point but the first: a running `trapezoid`."""
-    return cumsum(_panels(y, x, 1 if dx is None else dx, dim), dim)
+    """The area up to each point but the first: a running `trapezoid`.
+
+    >>> import chainrule
+    >>> chainrule.cumulative_trapezoid(chainrule.tensor([0.0, 1.0, 4.0]), dx=2)
+    tensor([1., 6.])
+    """
+    return cumsum(_panels("cumulative_trapezoid", y, x, dx, dim), dim)

@@ -81,9 +81,9 @@ def arange(
         kind = as_dtype(dtype)
     if kind is int64 and all(map(math.isfinite, (first, last, distance))):
         first, last, distance = int(first), int(last), int(distance)
-    problem = ""
+    problem, cure = "", "give step the sign of end - start"
     if not all(map(math.isfinite, (first, last, distance))):
-        problem = "start, end and step must be finite"
+        problem, cure = "start, end and step must be finite", "give numbers that are"
     elif distance == 0:
         problem = "step must not be 0"
     elif (last - first) * distance < 0:
@@ -91,7 +91,7 @@ def arange(
     if problem:
         raise ShapeError(
             f"arange({first}, {last}, {distance}): {problem}",
-            cure="give step the sign of end - start",
+            cure=cure,
             location=str(user_location() or ""),
         )
     count = _steps(first, last, distance)
@@ -188,7 +188,12 @@ def logspace(
     requires_grad: bool = False,
     device: object = None,
 ) -> Tensor:
-    """`steps` numbers from base^start to base^end, each the same multiple of the one before."""
+    """`steps` numbers from base^start to base^end, each the same multiple of the one before.
+
+    >>> import chainrule
+    >>> chainrule.logspace(0, 4, 3, base=2)
+    tensor([ 1.,  4., 16.])
+    """
     check_device(device)
     y = _spaced("logspace", (start, end, steps), base, dtype)
     return y.requires_grad_() if requires_grad else y

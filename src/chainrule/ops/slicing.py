@@ -125,10 +125,20 @@ def whole(shape: tuple[int, ...]) -> Key:
 
 
 def narrow_to(input: Tensor, dim: int, start: int, stop: int) -> Tensor:
-    """Elements `start` to `stop` (not included) of a dimension counted from the left: a view."""
+    """Elements `start` to `stop` (not included) of a dimension counted from the left: a view.
+
+    >>> import chainrule
+    >>> narrow_to(chainrule.arange(5), 0, 1, 3)
+    tensor([1, 2])
+    """
     return bind(Slice((*whole(input.shape[:dim]), (start, stop, 1))), input)
 
 
 def pick(input: Tensor, dim: int, index: int) -> Tensor:
-    """One slice along a dimension, which goes; both counted from the left. A view."""
+    """One slice along a dimension, which goes; both counted from the left. A view.
+
+    >>> import chainrule
+    >>> pick(chainrule.tensor([[1, 2], [3, 4]]), 1, 0)
+    tensor([1, 3])
+    """
     return bind(Slice((*whole(input.shape[:dim]), index)), input)

@@ -240,7 +240,7 @@ class FirstTrue(Op):
     def type_rule(self, x: TensorType) -> TensorType:
         """The type of x, which is bool."""
         if x.dtype is not bool_:
-            self.fail(f"{x} is not bool", error=DTypeError, types=[x])
+            self.fail(f"{x} is not bool", cure="compare it", error=DTypeError, types=[x])
         return x
 
     def reference(self, x: Array) -> Array:

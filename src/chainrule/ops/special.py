@@ -15,6 +15,7 @@ from chainrule.core.samples import binary_samples, spread, unary_samples
 from chainrule.errors import OpError
 from chainrule.ops import error_function, gamma_function
 from chainrule.ops.promotion import floating, pair
+from chainrule.ops.refusal import refuse
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -41,7 +42,12 @@ class Erf(Unary):
 
 
 def erf(input: Tensor) -> Tensor:
-    """The error function of every element: from -1 at -inf to 1 at inf."""
+    """The error function of every element: from -1 at -inf to 1 at inf.
+
+    >>> import chainrule
+    >>> chainrule.erf(chainrule.tensor([0.0, 1.0, float("inf")]))
+    tensor([0.0000, 0.8427, 1.0000])
+    """
     return bind(Erf(), floating(input))
 
 
@@ -60,7 +66,12 @@ class Erfc(Unary):
 
 
 def erfc(input: Tensor) -> Tensor:
-    """1 - erf of every element, exact also where erf is close to 1."""
+    """1 - erf of every element, exact also where erf is close to 1.
+
+    >>> import chainrule
+    >>> chainrule.erfc(chainrule.tensor([0.0, 5.0]))
+    tensor([1.0000e+00, 1.5375e-12])
+    """
     return bind(Erfc(), floating(input))
 
 
@@ -79,7 +90,12 @@ class Erfinv(Unary):
 
 
 def erfinv(input: Tensor) -> Tensor:
-    """The inverse of the error function: ±inf at ±1, NaN beyond."""
+    """The inverse of the error function: ±inf at ±1, NaN beyond.
+
+    >>> import chainrule
+    >>> chainrule.erfinv(chainrule.tensor([0.0, 0.5, 1.0, 2.0]))
+    tensor([0.0000, 0.4769,    inf,    nan])
+    """
     return bind(Erfinv(), floating(input))
 
 
@@ -98,7 +114,12 @@ class Digamma(Unary):
 
 
 def digamma(input: Tensor) -> Tensor:
-    """The derivative of `lgamma` of every element."""
+    """The derivative of `lgamma` of every element.
+
+    >>> import chainrule
+    >>> chainrule.digamma(chainrule.tensor([1.0, 0.0, -1.0]))  # minus Euler's constant first
+    tensor([-0.5772,    -inf,     nan])
+    """
     return bind(Digamma(), floating(input))
 
 
@@ -117,7 +138,12 @@ class Lgamma(Unary):
 
 
 def lgamma(input: Tensor) -> Tensor:
-    """The logarithm of |Γ| of every element; Γ(n + 1) = n!."""
+    """The logarithm of |Γ| of every element; Γ(n + 1) = n!.
+
+    >>> import chainrule
+    >>> chainrule.lgamma(chainrule.tensor([5, 0])).exp()
+    tensor([24., inf])
+    """
     return bind(Lgamma(), floating(input))
 
 
@@ -146,9 +172,17 @@ class Polygamma(Unary):
 
 
 def polygamma(n: int, input: Tensor) -> Tensor:
-    """The n-th derivative of `digamma` at every element; n = 0 is `digamma` itself."""
-    if n < 0:
-        raise OpError(f"polygamma: n is {n}", cure="pass 0, 1, 2, ...")
+    """The n-th derivative of `digamma` at every element; n = 0 is `digamma` itself.
+
+    Raises:
+        OpError: n is negative, or no whole number.
+
+    >>> import chainrule
+    >>> chainrule.polygamma(1, chainrule.tensor([1.0]))  # π² / 6
+    tensor([1.6449])
+    """
+    if n < 0 or n != int(n):
+        refuse("polygamma", f"n is {n}", cure="pass 0, 1, 2, ...", error=OpError)
     return digamma(input) if n == 0 else bind(Polygamma(n), floating(input))
 
 
@@ -171,6 +205,11 @@ class Xlogy(Binary):
 
 
 def xlogy(input: Tensor | float, other: Tensor | float) -> Tensor:
-    """`input * ln(other)`, and 0 where `input` is 0: the terms of an entropy."""
+    """`input * ln(other)`, and 0 where `input` is 0: the terms of an entropy.
+
+    >>> import chainrule
+    >>> chainrule.xlogy(chainrule.tensor([0.0, 1.0]), chainrule.tensor([0.0, 2.0]))
+    tensor([0.0000, 0.6931])
+    """
     a, b = pair(input, other)
     return bind(Xlogy(), floating(a), floating(b))

@@ -78,7 +78,13 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The upper triangle of each matrix, zeros below."""
+    """The upper triangle of each matrix, zeros below.
+
+    >>> import chainrule
+    >>> chainrule.ones(2, 3).triu(1)
+    tensor([[0., 1., 1.],
+            [0., 0., 1.]])
+    """
     op = Triu(diagonal)
     op.type_rule(input.type)
     return bind(op, input)
@@ -96,5 +102,11 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType = int64) -
 
 
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType = int64) -> Tensor:
-    """Row and column of each element of an upper triangle, in a tensor of two rows."""
+    """Row and column of each element of an upper triangle, in a tensor of two rows.
+
+    >>> import chainrule
+    >>> chainrule.triu_indices(2, 2)
+    tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
     return lift(np.stack(np.triu_indices(row, offset, col)).astype(dtype.numpy))

@@ -71,7 +71,12 @@ class Sin(Unary):
 
 
 def sin(input: Tensor) -> Tensor:
-    """The sine of every element."""
+    """The sine of every element.
+
+    >>> import chainrule
+    >>> chainrule.sin(chainrule.tensor([0, 1]))
+    tensor([0.0000, 0.8415])
+    """
     return bind(Sin(), floating(input))
 
 
@@ -90,7 +95,12 @@ class Cos(Unary):
 
 
 def cos(input: Tensor) -> Tensor:
-    """The cosine of every element."""
+    """The cosine of every element.
+
+    >>> import chainrule
+    >>> chainrule.cos(chainrule.tensor([0, 1]))
+    tensor([1.0000, 0.5403])
+    """
     return bind(Cos(), floating(input))
 
 
@@ -109,7 +119,12 @@ class Tan(Unary):
 
 
 def tan(input: Tensor) -> Tensor:
-    """The tangent of every element."""
+    """The tangent of every element.
+
+    >>> import chainrule
+    >>> chainrule.tan(chainrule.tensor([0, 1]))
+    tensor([0.0000, 1.5574])
+    """
     return bind(Tan(), floating(input))
 
 
@@ -128,7 +143,12 @@ class Asin(Unary):
 
 
 def asin(input: Tensor) -> Tensor:
-    """The angle in [-π/2, π/2] whose sine is the element; NaN outside [-1, 1]."""
+    """The angle in [-π/2, π/2] whose sine is the element; NaN outside [-1, 1].
+
+    >>> import chainrule
+    >>> chainrule.asin(chainrule.tensor([1.0, -1.0, 2.0]))
+    tensor([ 1.5708, -1.5708,     nan])
+    """
     return bind(Asin(), floating(input))
 
 
@@ -147,7 +167,12 @@ class Acos(Unary):
 
 
 def acos(input: Tensor) -> Tensor:
-    """The angle in [0, π] whose cosine is the element; NaN outside [-1, 1]."""
+    """The angle in [0, π] whose cosine is the element; NaN outside [-1, 1].
+
+    >>> import chainrule
+    >>> chainrule.acos(chainrule.tensor([1.0, -1.0, 2.0]))
+    tensor([0.0000, 3.1416,    nan])
+    """
     return bind(Acos(), floating(input))
 
 
@@ -166,7 +191,12 @@ class Atan(Unary):
 
 
 def atan(input: Tensor) -> Tensor:
-    """The angle in (-π/2, π/2) whose tangent is the element."""
+    """The angle in (-π/2, π/2) whose tangent is the element.
+
+    >>> import chainrule
+    >>> chainrule.atan(chainrule.tensor([1.0, float("-inf")]))
+    tensor([ 0.7854, -1.5708])
+    """
     return bind(Atan(), floating(input))
 
 
@@ -185,7 +215,12 @@ class Sinh(Unary):
 
 
 def sinh(input: Tensor) -> Tensor:
-    """The hyperbolic sine of every element."""
+    """The hyperbolic sine of every element.
+
+    >>> import chainrule
+    >>> chainrule.sinh(chainrule.tensor([0, 1]))
+    tensor([0.0000, 1.1752])
+    """
     return bind(Sinh(), floating(input))
 
 
@@ -204,7 +239,12 @@ class Cosh(Unary):
 
 
 def cosh(input: Tensor) -> Tensor:
-    """The hyperbolic cosine of every element."""
+    """The hyperbolic cosine of every element.
+
+    >>> import chainrule
+    >>> chainrule.cosh(chainrule.tensor([0, 1]))
+    tensor([1.0000, 1.5431])
+    """
     return bind(Cosh(), floating(input))
 
 
@@ -223,7 +263,12 @@ class Tanh(Unary):
 
 
 def tanh(input: Tensor) -> Tensor:
-    """The hyperbolic tangent of every element."""
+    """The hyperbolic tangent of every element.
+
+    >>> import chainrule
+    >>> chainrule.tanh(chainrule.tensor([0.0, 1.0, 100.0]))
+    tensor([0.0000, 0.7616, 1.0000])
+    """
     return bind(Tanh(), floating(input))
 
 
@@ -242,7 +287,12 @@ class Asinh(Unary):
 
 
 def asinh(input: Tensor) -> Tensor:
-    """The inverse hyperbolic sine of every element."""
+    """The inverse hyperbolic sine of every element.
+
+    >>> import chainrule
+    >>> chainrule.asinh(chainrule.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8814])
+    """
     return bind(Asinh(), floating(input))
 
 
@@ -261,7 +311,12 @@ class Acosh(Unary):
 
 
 def acosh(input: Tensor) -> Tensor:
-    """The inverse hyperbolic cosine of every element; NaN below 1."""
+    """The inverse hyperbolic cosine of every element; NaN below 1.
+
+    >>> import chainrule
+    >>> chainrule.acosh(chainrule.tensor([1.0, 2.0, 0.5]))
+    tensor([0.0000, 1.3170,    nan])
+    """
     return bind(Acosh(), floating(input))
 
 
@@ -280,7 +335,12 @@ class Atanh(Unary):
 
 
 def atanh(input: Tensor) -> Tensor:
-    """The inverse hyperbolic tangent of every element; ±inf at ±1, NaN beyond."""
+    """The inverse hyperbolic tangent of every element; ±inf at ±1, NaN beyond.
+
+    >>> import chainrule
+    >>> chainrule.atanh(chainrule.tensor([0.5, 1.0, 2.0]))
+    tensor([0.5493,    inf,    nan])
+    """
     return bind(Atanh(), floating(input))
 
 
@@ -300,17 +360,32 @@ class Sinc(Unary):
 
 
 def sinc(input: Tensor) -> Tensor:
-    """sin(πx) / (πx) of every element, and 1 at 0."""
+    """sin(πx) / (πx) of every element, and 1 at 0.
+
+    >>> import chainrule
+    >>> chainrule.sinc(chainrule.tensor([0.0, 0.5]))
+    tensor([1.0000, 0.6366])
+    """
     return bind(Sinc(), floating(input))
 
 
 def deg2rad(input: Tensor) -> Tensor:
-    """Degrees to radians: every element times π / 180."""
+    """Degrees to radians: every element times π / 180.
+
+    >>> import chainrule
+    >>> chainrule.deg2rad(chainrule.tensor([180, 90]))
+    tensor([3.1416, 1.5708])
+    """
     return floating(input) * (np.pi / 180)
 
 
 def rad2deg(input: Tensor) -> Tensor:
-    """Radians to degrees: every element times 180 / π."""
+    """Radians to degrees: every element times 180 / π.
+
+    >>> import chainrule
+    >>> chainrule.rad2deg(chainrule.tensor([0, 1]))
+    tensor([ 0.0000, 57.2958])
+    """
     return floating(input) * (180 / np.pi)
 
 
@@ -333,7 +408,13 @@ class Hypot(Binary):
 
 
 def hypot(input: Tensor, other: Tensor) -> Tensor:
-    """√(input² + other²): the hypotenuse of a right triangle, element by element, broadcast."""
+    """√(input² + other²): the hypotenuse of a right triangle, element by element, broadcast.
+
+    >>> import chainrule
+    >>> chainrule.hypot(chainrule.tensor([[3.0], [5.0]]), chainrule.tensor([4.0, 12.0]))
+    tensor([[ 5.0000, 12.3693],
+            [ 6.4031, 13.0000]])
+    """
     a, b = pair(input, other)
     return bind(Hypot(), floating(a), floating(b))
 

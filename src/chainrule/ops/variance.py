@@ -159,7 +159,13 @@ def std(
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """The standard deviation over `dim`, or over everything: the square root of `var`."""
+    """The standard deviation over `dim`, or over everything: the square root of `var`.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([[1.0, 3.0], [2.0, 2.0]])
+    >>> x.std(1), x.std(1, correction=0)
+    (tensor([1.4142, 0.0000]), tensor([1., 0.]))
+    """
     return _spread(Std, input, dim, unbiased, keepdim, correction)
 
 
@@ -171,7 +177,12 @@ def var_mean(
     *,
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The variance and the mean."""
+    """The variance and the mean.
+
+    >>> import chainrule
+    >>> chainrule.var_mean(chainrule.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
     over = None if isinstance(dim, bool) else dim
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, over, keepdim)
 
@@ -184,6 +195,11 @@ def std_mean(
     *,
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The standard deviation and the mean."""
+    """The standard deviation and the mean.
+
+    >>> import chainrule
+    >>> chainrule.std_mean(chainrule.tensor([[1.0, 2.0, 3.0]]), dim=1, keepdim=True)
+    (tensor([[1.]]), tensor([[2.]]))
+    """
     over = None if isinstance(dim, bool) else dim
     return std(input, dim, unbiased, keepdim, correction=correction), mean(input, over, keepdim)

@@ -14,6 +14,7 @@ from chainrule.core.op import Array, Bars, Needs, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import DimensionError
+from chainrule.ops.refusal import refuse
 from chainrule.ops.slicing import pick
 
 if TYPE_CHECKING:
@@ -232,9 +233,9 @@ class DiagonalPut(LinearOp):
 def _two_dims(op: str, input_ndim: int, dim1: int, dim2: int) -> tuple[int, int]:
     first, second = one_dim(op, dim1, input_ndim), one_dim(op, dim2, input_ndim)
     if input_ndim < 2 or first == second:
-        Diagonal(0, first, second).fail(
-            f"{op}: dim1 {dim1} and dim2 {dim2} are not two dimensions of a tensor that has "
-            f"{input_ndim}",
+        refuse(
+            op,
+            f"dim1 {dim1} and dim2 {dim2} are not two dimensions of a tensor that has {input_ndim}",
             cure="name two different dimensions",
             error=DimensionError,
         )
@@ -252,7 +253,16 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """The last dimension on the diagonal of two new ones, zeros elsewhere."""
+    """The last dimension on the diagonal of two new ones, zeros elsewhere.
+
+    Off the main diagonal by `offset`, which makes the matrices larger.
+
+    >>> import chainrule
+    >>> chainrule.diag_embed(chainrule.tensor([1, 2]), 1)
+    tensor([[0, 1, 0],
+            [0, 0, 2],
+            [0, 0, 0]])
+    """
     ndim = input.ndim + 1
     first, second = _two_dims("diag_embed", ndim, dim1, dim2)
     shape = list(input.shape[:-1])
@@ -272,8 +282,9 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
-        Diagonal(diagonal, 0, 1).fail(
-            f"diag: takes a vector or a matrix, not {input.type}",
+        refuse(
+            "diag",
+            f"takes a vector or a matrix, not {input.type}",
             cure="use .diagonal() or .diag_embed()",
             types=[input.type],
         )
@@ -281,7 +292,17 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 def trace(input: Tensor) -> Tensor:
-    """The sum of the diagonal of a matrix."""
+    """The sum of the diagonal of a matrix.
+
+    >>> import chainrule
+    >>> chainrule.tensor([[1, 2], [3, 4]]).trace()
+    tensor(5)
+    """
     if input.ndim != 2:
-        Diagonal(0, 0, 1).fail(f"trace: takes a matrix, not {input.type}", types=[input.type])
+        refuse(
+            "trace",
+            f"takes a matrix, not {input.type}",
+            cure="for batches: .diagonal(dim1=-2, dim2=-1).sum(-1)",
+            types=[input.type],
+        )
     return bind(Diagonal(0, 0, 1), input).sum()

@@ -54,6 +54,10 @@ class Checkpoint:
         model: the network's state dict.
         optimizer: the optimizer's tensors; empty when only the model was asked for.
         state: everything else, in values that JSON can hold.
+
+    >>> saved = Checkpoint(7, {"w": np.ones(2, np.float32)}, {}, {"epoch": 1})
+    >>> saved.step, list(saved.model)
+    (7, ['w'])
     """
 
     step: int
@@ -63,12 +67,24 @@ class Checkpoint:
 
 
 def folder_of(root: Path, step: int) -> Path:
-    """Where the checkpoint of a step is kept."""
+    """Where the checkpoint of a step is kept.
+
+    >>> folder_of(Path("run/checkpoints"), 100).name
+    'step-00000100'
+    """
     return root / f"{_PREFIX}{step:08d}"
 
 
 def find_checkpoints(root: Path) -> list[int]:
-    """The steps of all checkpoints that are there, in order."""
+    """The steps of all checkpoints that are there, in order.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for step in (20, 7):
+    ...         _ = write_checkpoint(Path(folder), Checkpoint(step, {}, {}, {}))
+    ...     find_checkpoints(Path(folder))
+    [7, 20]
+    """
     if not root.is_dir():
         return []
     names = [entry.name.removeprefix(_PREFIX) for entry in root.iterdir() if entry.is_dir()]
@@ -81,6 +97,14 @@ def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
     Raises:
         NumericalError: a weight is NaN or infinite; nothing is written.
         StorageError: the disk is full, or refuses; nothing is left of it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     saved = Checkpoint(7, {"w": np.ones(2, np.float32)}, {}, {"epoch": 1})
+    ...     sorted(file.name for file in write_checkpoint(Path(folder), saved).iterdir())
+    ...     read_checkpoint(Path(folder), 7).state["epoch"]
+    ['model.safetensors', 'optimizer.safetensors', 'state.json']
+    1
     """
     for name, array in checkpoint.model.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -122,6 +146,11 @@ def read_checkpoint(root: Path, step: int, *, optimizer: bool = True) -> Checkpo
 
     Raises:
         CheckpointError: a file is missing, truncated, changed or foreign; the error names it.
+
+    >>> read_checkpoint(Path("no such run"), 7)
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.CheckpointError: ...
     """
     folder = folder_of(root, step)
     state = _read_state(folder / STATE)
@@ -138,7 +167,16 @@ def read_checkpoint(root: Path, step: int, *, optimizer: bool = True) -> Checkpo
 
 
 def keep_only(root: Path, steps: set[int]) -> None:
-    """Delete the other checkpoints, and what interrupted writing has left."""
+    """Delete the other checkpoints, and what interrupted writing has left.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for step in (7, 20):
+    ...         _ = write_checkpoint(Path(folder), Checkpoint(step, {}, {}, {}))
+    ...     keep_only(Path(folder), {20})
+    ...     find_checkpoints(Path(folder))
+    [20]
+    """
     for step in find_checkpoints(root):
         if step not in steps:
             shutil.rmtree(folder_of(root, step), ignore_errors=True)

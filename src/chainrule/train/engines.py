@@ -26,7 +26,17 @@ class Engine(Protocol):
 
 
 class TapeEngine:
-    """Autograd: the tape remembers what ran, `backward` walks it back."""
+    """Autograd: the tape remembers what ran, `backward` walks it back.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> model = nn.Linear(4, 10)
+    >>> loss, logits = TapeEngine(model, nn.CrossEntropyLoss()).gradients(
+    ...     chainrule.zeros(2, 4), chainrule.tensor([3, 7])
+    ... )
+    >>> logits.shape, model.weight.grad.shape
+    ((2, 10), (10, 4))
+    """
 
     def __init__(self, model: Module, loss: Layer) -> None:
         self.model, self.loss = model, loss
@@ -40,7 +50,17 @@ class TapeEngine:
 
 
 class LayersEngine:
-    """The layer engine: each layer's own backward, in the reverse order; no tape."""
+    """The layer engine: each layer's own backward, in the reverse order; no tape.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 10))
+    >>> loss, logits = LayersEngine(model, nn.CrossEntropyLoss()).gradients(
+    ...     chainrule.zeros(2, 4), chainrule.tensor([3, 7])
+    ... )
+    >>> loss.requires_grad, model[0].weight.grad.shape
+    (False, (8, 4))
+    """
 
     def __init__(self, model: Module, loss: Layer) -> None:
         self.layers = LayerEngine(model, loss)
@@ -63,6 +83,15 @@ def build_engine(name: str, model: Module, loss: Layer) -> Engine:
 
     Raises:
         ConfigError: there is no such engine, or it can't train this network.
+
+    >>> import chainrule
+    >>> from chainrule import nn
+    >>> model = nn.Linear(4, 10)
+    >>> for name in ("tape", "layers"):
+    ...     engine = build_engine(name, model, nn.CrossEntropyLoss())
+    ...     loss, logits = engine.gradients(chainrule.zeros(2, 4), chainrule.tensor([3, 7]))
+    >>> logits.shape, model.weight.grad.shape
+    ((2, 10), (10, 4))
     """
     if name not in _ENGINES:
         raise ConfigError(

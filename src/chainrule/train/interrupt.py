@@ -17,6 +17,9 @@ class Interrupted(KeyboardInterrupt):
     Attributes:
         signum: which signal it was.
         step: how many steps were done.
+
+    >>> str(Interrupted(2, step=40))
+    'stopped after step 40'
     """
 
     def __init__(self, signum: int, step: int) -> None:
@@ -32,6 +35,12 @@ class Interruption:
 
     Args:
         notice: called when the first one comes.
+
+    >>> with Interruption(lambda: print("stopping after this step")) as interruption:
+    ...     signal.raise_signal(signal.SIGINT)
+    stopping after this step
+    >>> interruption.signum == signal.SIGINT
+    True
     """
 
     def __init__(self, notice: Callable[[], None]) -> None:

@@ -21,6 +21,14 @@ class MetricsFile:
 
     Raises:
         StorageError: it can't be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     metrics = MetricsFile(Path(folder) / "metrics.jsonl")
+    ...     metrics.write(step=1, loss=0.5)
+    ...     metrics.close()
+    ...     read_metrics(metrics.path)
+    [{'step': 1, 'loss': 0.5}]
     """
 
     def __init__(self, path: Path, keep: int = 0) -> None:
@@ -59,7 +67,11 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file; a last one that was cut short is left out."""
+    """The lines of a metrics file; a last one that was cut short is left out.
+
+    >>> read_metrics(Path("no such file"))
+    []
+    """
     if not path.is_file():
         return []
     lines: list[dict[str, Any]] = []

@@ -19,7 +19,16 @@ Groups = list[dict[str, Any]]
 
 
 def pack_optimizers(optimizers: Sequence[Optimizer]) -> tuple[Arrays, list[Groups]]:
-    """The tensors as `"<optimizer>.<parameter>.<name>"`, and the settings of each one's groups."""
+    """The tensors as `"<optimizer>.<parameter>.<name>"`, and the settings of each one's groups.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([3.0], requires_grad=True)
+    >>> optimizer = chainrule.optim.Adam([x], lr=0.1)
+    >>> x.sum().backward()
+    >>> optimizer.step()
+    >>> sorted(pack_optimizers([optimizer])[0])
+    ['0.0.exp_avg', '0.0.exp_avg_sq', '0.0.step']
+    """
     arrays: Arrays = {}
     groups: list[Groups] = []
     for number, optimizer in enumerate(optimizers):
@@ -39,6 +48,15 @@ def unpack_optimizers(
 
     Raises:
         CheckpointError: there is another number of them.
+
+    >>> import chainrule
+    >>> x = chainrule.tensor([3.0], requires_grad=True)
+    >>> optimizer, other = chainrule.optim.Adam([x], lr=0.1), chainrule.optim.Adam([x], lr=0.5)
+    >>> x.sum().backward()
+    >>> optimizer.step()
+    >>> unpack_optimizers([other], *pack_optimizers([optimizer]))
+    >>> other.param_groups[0]["lr"], other.state[x]["step"].item()
+    (0.1, 1.0)
     """
     if len(groups) != len(optimizers):
         raise CheckpointError(

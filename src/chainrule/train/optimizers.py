@@ -32,6 +32,12 @@ def build_optimizers(name: str, model: Module, lr: float, weight_decay: float) -
 
     Raises:
         ConfigError: there is no such optimizer.
+
+    >>> import chainrule
+    >>> model = chainrule.nn.Linear(3, 2)
+    >>> built = build_optimizers("muon", model, lr=0.02, weight_decay=0.0)
+    >>> [type(each).__name__ for each in built]
+    ['Muon', 'AdamW']
     """
     if name not in _CLASSES:
         raise ConfigError(

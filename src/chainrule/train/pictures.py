@@ -39,6 +39,9 @@ class Source:
         text: for people: "MNIST, from /data/mnist".
         real: whether people wrote these, or our pen drew them.
         reason: why other data is taken than was asked for; empty if it is what was asked for.
+
+    >>> Source("drawn", "drawn digits", real=False, reason="no MNIST was found here").real
+    False
     """
 
     name: str
@@ -56,6 +59,12 @@ class Pictures:
         classes: the labels' names.
         mean, std: of the training pictures in 0..1; what they are normalised by.
         digest: of all that was read: a run can only be resumed on the same data.
+
+    >>> import chainrule
+    >>> config = chainrule.train.TrainConfig.of("drawn", "mlp", limit=50, validation=10)
+    >>> pictures = load_pictures(config)
+    >>> pictures.classes[0], 0 < pictures.mean < pictures.std < 1
+    ('0 - zero', True)
     """
 
     train: TensorDataset
@@ -74,6 +83,9 @@ def find_source(name: str, data_dir: str | None = None, progress: Progress | Non
 
     Raises:
         ConfigError, DataError, DownloadError, StorageError: see `chainrule.data.locate`.
+
+    >>> find_source("drawn").text
+    'drawn digits'
     """
     if name == "drawn":
         return Source(name, "drawn digits", real=False)
@@ -94,6 +106,12 @@ def load_pictures(config: TrainConfig, data_dir: str | None = None) -> Pictures:
     Raises:
         ConfigError: nothing is left to train on.
         DataError: a file is not what it should be.
+
+    >>> import chainrule
+    >>> config = chainrule.train.TrainConfig.of("drawn", "mlp", limit=50, validation=10)
+    >>> pictures = load_pictures(config)
+    >>> len(pictures.train), len(pictures.validation), pictures.train[0][0].shape
+    (40, 10, (1, 28, 28))
     """
     images, labels, test_images, test_labels, classes = _arrays(config, data_dir)
     held = config.validation
@@ -124,7 +142,12 @@ def load_pictures(config: TrainConfig, data_dir: str | None = None) -> Pictures:
 def load_test(
     name: str, data_dir: str | None, mean: float, std: float, limit: int | None = None
 ) -> tuple[TensorDataset, tuple[str, ...]]:
-    """The test part of a data set, normalised as a network was trained, and the classes' names."""
+    """The test part of a data set, normalised as a network was trained, and the classes' names.
+
+    >>> test, classes = load_test("drawn", None, mean=0.13, std=0.31, limit=20)
+    >>> len(test), classes[:3]
+    (20, ('0 - zero', '1 - one', '2 - two'))
+    """
     if name == "drawn":
         images, labels = drawn_digits(min(limit or _DRAWN_TEST, _DRAWN_TEST), start=_DRAWN_TRAIN)
         classes = describe("mnist").classes
@@ -139,7 +162,11 @@ def load_test(
 
 
 def normaliser(mean: float, std: float) -> Compose:
-    """Bytes to float32 with mean 0 and standard deviation 1."""
+    """Bytes to float32 with mean 0 and standard deviation 1.
+
+    >>> normaliser(0.5, 0.25)(np.array([[0, 255]], np.uint8)).tolist()
+    [[-2.0, 2.0]]
+    """
     return Compose([ToFloat(), Normalize(mean, std)])
 
 

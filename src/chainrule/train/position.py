@@ -13,7 +13,14 @@ __all__ = ["Meter", "Position"]
 
 @dataclass
 class Meter:
-    """The mean loss and accuracy of the samples since it was last cleared."""
+    """The mean loss and accuracy of the samples since it was last cleared.
+
+    >>> meter = Meter()
+    >>> meter.add(loss=0.5, correct=3, count=4)
+    >>> meter.add(loss=2.0, correct=0, count=1)
+    >>> meter.mean_loss, meter.accuracy
+    (0.8, 0.6)
+    """
 
     loss: float = 0.0
     correct: int = 0
@@ -47,6 +54,9 @@ class Position:
         epoch_seconds: of these, in the epoch that is not done.
         best_step, best_accuracy: which checkpoint did best on the validation part.
         in_epoch, in_interval: the means so far.
+
+    >>> Position.from_dict(Position(epoch=1, step=40).to_dict()).step
+    40
     """
 
     epoch: int = 0

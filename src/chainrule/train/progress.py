@@ -34,6 +34,10 @@ class StepReport:
     """Where training stands: after `step` of `steps`, in `epoch` of `epochs` (both from 1).
 
     Loss and accuracy are means over the epoch so far.
+
+    >>> report = StepReport(10, 400, epoch=1, epochs=5, loss=2.1, accuracy=0.3, rate=50_000.0)
+    >>> f"{report.step / report.steps:.1%}"
+    '2.5%'
     """
 
     step: int
@@ -66,7 +70,10 @@ class Reporter(Protocol):
 
 
 class SilentReporter:
-    """Says nothing: for programs and tests."""
+    """Says nothing: for programs and tests.
+
+    >>> SilentReporter().note("unheard")
+    """
 
     def step(self, report: StepReport) -> None:
         """Nothing."""
@@ -87,6 +94,10 @@ class LineReporter:
     Args:
         console: where to.
         every: seconds between lines.
+
+    >>> from rich.console import Console
+    >>> LineReporter(Console(width=60)).note("a checkpoint was written")
+    a checkpoint was written
     """
 
     def __init__(self, console: Console, every: float = 5.0) -> None:

@@ -31,7 +31,16 @@ _MAX_JSON = 1 << 20
 
 
 class RunFolder:
-    """One run's folder; `create` a new one, or `open` one that is there."""
+    """One run's folder; `create` a new one, or `open` one that is there.
+
+    >>> import tempfile
+    >>> import chainrule
+    >>> config = chainrule.train.TrainConfig.of("drawn", "mlp")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = RunFolder.create(f"{folder}/run", config, overwrite=False)
+    ...     sorted(each.name for each in RunFolder.open(run.path).path.iterdir())
+    ['checkpoints', 'config.json']
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -29,7 +29,11 @@ _SIZES = {"BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "F16": 2, "I32": 4, "F32": 4, "
 
 
 def encode(tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """The tensors as a safetensors file."""
+    """The tensors as a safetensors file.
+
+    >>> len(encode({"w": np.zeros(2, np.float32)})) > 8
+    True
+    """
     from safetensors.numpy import save
 
     return save({name: np.asarray(array, order="C") for name, array in tensors.items()})
@@ -40,6 +44,12 @@ def write_file(path: Path, data: bytes) -> None:
 
     Raises:
         StorageError: the disk is full, or refuses.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_file(Path(folder, "x.bin"), b"whole")
+    ...     Path(folder, "x.bin").read_bytes()
+    b'whole'
     """
     try:
         with path.open("wb") as file:
@@ -55,6 +65,13 @@ def read_tensors(path: Path, size: int, sha256: str) -> Arrays:
 
     Raises:
         CheckpointError: it is missing, of another size, changed, or no safetensors file.
+
+    >>> import tempfile
+    >>> data = encode({"w": np.ones(2, np.float32)})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_file(Path(folder, "x"), data)
+    ...     read_tensors(Path(folder, "x"), len(data), hashlib.sha256(data).hexdigest())
+    {'w': array([1., 1.], dtype=float32)}
     """
     try:
         with path.open("rb") as file:
@@ -96,7 +113,11 @@ def _check_header(path: Path, begin: bytes, size: int) -> None:
 
 
 def damaged(path: Path, problem: str) -> CheckpointError:
-    """The error for a checkpoint's file that can't be used."""
+    """The error for a checkpoint's file that can't be used.
+
+    >>> print(damaged(Path("step-7/state.json"), "is empty").problem)
+    step-7/state.json is empty
+    """
     folder = path.parent
     return CheckpointError(
         f"{path} {problem}",

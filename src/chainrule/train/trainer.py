@@ -46,6 +46,18 @@ class Trainer:
         run: the run's folder.
         report: hears of the progress.
         source: where the data came from, for the summary.
+
+    Raises:
+        ConfigError: the engine can't train this network.
+
+    >>> import tempfile
+    >>> from chainrule.train import RunFolder, TrainConfig, Trainer, load_pictures
+    >>> config = TrainConfig.of("drawn", "mlp", epochs=1, limit=200, validation=50)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = RunFolder.create(f"{folder}/run", config, overwrite=False)
+    ...     summary = Trainer(config, load_pictures(config), run).run()
+    >>> 0 <= summary["test_accuracy"] <= 1
+    True
     """
 
     def __init__(

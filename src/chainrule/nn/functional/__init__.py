@@ -35,6 +35,13 @@ from chainrule.nn.functional.fold import fold, unfold
 from chainrule.nn.functional.gelu import gelu
 from chainrule.nn.functional.group_norm import group_norm
 from chainrule.nn.functional.gumbel_softmax import gumbel_softmax
+from chainrule.nn.functional.hard_activations import (
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    hardtanh_,
+    relu6,
+)
 from chainrule.nn.functional.interpolate import interpolate
 from chainrule.nn.functional.kl_div import kl_div
 from chainrule.nn.functional.layer_norm import layer_norm
@@ -56,15 +63,10 @@ from chainrule.nn.functional.rectifiers import (
     celu,
     elu,
     elu_,
-    hardsigmoid,
-    hardswish,
-    hardtanh,
-    hardtanh_,
     leaky_relu,
     leaky_relu_,
     prelu,
     relu,
-    relu6,
     relu_,
     selu,
     threshold,

@@ -44,6 +44,12 @@ def activate(op: Activation, input: Tensor, inplace: bool = False) -> Tensor:
     """Apply an activation; with `inplace`, put the result into the input's memory.
 
     Where the derivative needs the input again, that is copied before it is overwritten.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> x = chainrule.tensor([-1.0, 2.0])
+    >>> activate(F.rectifiers.Relu(), x, inplace=True) is x
+    True
     """
     x = floating(input)
     if not inplace:
@@ -52,5 +58,9 @@ def activate(op: Activation, input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def stable_softplus(x: Array) -> Array:
-    """ln(1 + e^x) as max(x, 0) + ln(1 + e^-|x|), whose exponential can't overflow."""
+    """ln(1 + e^x) as max(x, 0) + ln(1 + e^-|x|), whose exponential can't overflow.
+
+    >>> stable_softplus(np.array([-1000.0, 0.0, 1000.0])).round(4).tolist()
+    [0.0, 0.6931, 1000.0]
+    """
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))

@@ -92,10 +92,20 @@ class Attention(CoarseOp):
                 types=types,
             )
         if k.dtype is not q.dtype or v.dtype is not q.dtype:
-            self.fail(f"dtypes differ: {q}, {k}, {v}", error=DTypeError, types=types)
+            self.fail(
+                f"dtypes differ: {q}, {k}, {v}",
+                cure="convert them to one with .to(dtype)",
+                error=DTypeError,
+                types=types,
+            )
         batch = broadcast_shapes_or_none([x.shape[:-2] for x in types])
         if batch is None:
-            self.fail(f"batch dimensions do not broadcast: {q}, {k}, {v}", types=types)
+            self.fail(
+                f"batch dimensions do not broadcast: {q}, {k}, {v}",
+                cure="all sizes before the last two must agree, or be 1; heads that are shared "
+                "need enable_gqa=True",
+                types=types,
+            )
         scores = TensorType((*batch, q.shape[-2], k.shape[-2]), q.dtype)
         if self.masked:
             self._check_mask(more[0], scores)
@@ -216,6 +226,14 @@ def scaled_dot_product_attention(
         ConfigError: a mask and `is_causal`, or a dropout that is no probability.
 
     Source: Vaswani et al., "Attention Is All You Need", 2017, equation 1.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> q = k = chainrule.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> v = chainrule.tensor([[1.0], [2.0]])
+    >>> F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    tensor([[1.0000],
+            [1.6698]])
     """
     check_probability("scaled_dot_product_attention", dropout_p)
     if attn_mask is not None and is_causal:

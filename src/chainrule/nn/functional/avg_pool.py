@@ -195,6 +195,11 @@ def avg_pool2d(
 
     Errors:
         ShapeError: no window fits. ConfigError: a setting that is out of range.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.avg_pool2d(chainrule.tensor([[[1.0, 2.0, 9.0], [3.0, 4.0, 9.0]]]), 2)
+    tensor([[[2.5000]]])
     """
     return _avg_pool(
         AvgPool2d,
@@ -230,7 +235,11 @@ class BinMeans(CoarseOp):
     def type_rule(self, x: TensorType) -> TensorType:
         """The last dimension becomes `bins`."""
         if x.ndim == 0 or x.shape[-1] == 0:
-            self.fail(f"there is nothing to take means of in {x}", types=[x])
+            self.fail(
+                f"there is nothing to take means of in {x}",
+                cure="pass an input whose spatial sizes are at least 1",
+                types=[x],
+            )
         return TensorType((*x.shape[:-1], self.bins), x.dtype)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[()]]:
@@ -294,5 +303,10 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
         output_size: how many bins, one number or (vertical, horizontal); None keeps a size. Where
             it does not divide the size, neighbouring bins share a row, as in PyTorch: bin i goes
             from ⌊i H / bins⌋ to ⌈(i + 1) H / bins⌉.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.adaptive_avg_pool2d(chainrule.ones(2, 3, 7, 5), (None, 1)).shape
+    (2, 3, 7, 1)
     """
     return _adaptive("adaptive_avg_pool2d", AvgPool2d, input, output_size)

@@ -14,11 +14,12 @@ from chainrule.core.coarse import CoarseOp
 from chainrule.core.dtypes import float16, float32
 from chainrule.core.interpret import bind
 from chainrule.core.location import user_location
-from chainrule.core.op import Bars, Needs, Op, Sample
+from chainrule.core.op import Bars, Needs, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.ops.promotion import cast
+from chainrule.ops.refusal import refuse
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -26,19 +27,21 @@ if TYPE_CHECKING:
 __all__ = ["batch_norm", "instance_norm"]
 
 
-def check_channels(op: Op, x: TensorType, *per_channel: TensorType) -> None:
+def check_channels(function: str, x: TensorType, *per_channel: TensorType) -> None:
     """Raise unless the input is (B, C, ...) and each of the others is (C)."""
     if x.ndim < 2:
-        op.fail(f"the input is {x}", cure="it needs a batch and a channel axis", types=[x])
+        refuse(function, f"the input is {x}", cure="it needs a batch and a channel axis", types=[x])
     for each in per_channel:
         if each.shape != x.shape[1:2]:
-            op.fail(
+            refuse(
+                function,
                 f"the input {x} has {x.shape[1]} channels; a parameter or statistic is {each}",
                 cure=f"each must have the shape [{x.shape[1]}]",
                 types=[x, each],
             )
         if each.dtype is not x.dtype:
-            op.fail(
+            refuse(
+                function,
                 f"dtypes differ: the input is {x}, a parameter or statistic {each}",
                 cure="convert one of them with .to(dtype)",
                 error=DTypeError,
@@ -81,7 +84,7 @@ class BatchNorm(CoarseOp):
 
     def type_rule(self, x: TensorType, *parameters: TensorType) -> tuple[TensorType, ...]:
         """y like x, and two statistics per channel."""
-        check_channels(self, x, *parameters)
+        check_channels(self.name, x, *parameters)
         if x.size == x.shape[1]:
             self.fail(
                 f"the input {x} has one number per channel, so that it is its own mean",
@@ -160,7 +163,7 @@ class FixedNorm(CoarseOp):
 
     def type_rule(self, x: TensorType, *per_channel: TensorType) -> TensorType:
         """Like x."""
-        check_channels(self, x, *per_channel)
+        check_channels(BatchNorm.name, x, *per_channel)  # what the user called
         return x
 
     def forward(
@@ -328,19 +331,25 @@ def instance_norm(
         momentum: how much of the new there is in the running statistics.
         eps: added to the variance.
 
+    Raises:
+        ShapeError: there is no axis of places, or a parameter is not (C).
+
     Source: Ulyanov, Vedaldi, Lempitsky, *Instance Normalization*, 2016, arXiv:1607.08022.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.instance_norm(chainrule.tensor([[[1.0, 3.0], [10.0, 30.0]]]))
+    tensor([[[-1.0000,  1.0000],
+             [-1.0000,  1.0000]]])
     """
-    if not use_input_stats:
-        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     half = input.dtype is float16
     x = cast(input, float32) if half else input
-    if x.ndim < 3:
-        BatchNorm(eps).fail(
-            f"instance_norm of {x.type}", cure="it needs (B, C) and axes of places", types=[x.type]
-        )
+    if not use_input_stats:
+        _check_instances(x, 2, running_mean, running_var, weight, bias)
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    _check_instances(x, 3, weight, bias)
     batch, channels, *places = x.shape
     parameters = _parameters(x, weight, bias)
-    check_channels(BatchNorm(eps), x.type, *[each.type for each in parameters])
     flat = x.reshape(1, batch * channels, *places)
     y, mean, variance = bind(BatchNorm(eps), flat)
     y = y.reshape(x.shape)
@@ -351,3 +360,16 @@ def instance_norm(
     unbiased = variance.reshape(batch, channels).mean(0) * (count / (count - 1))
     _follow(running_var, unbiased, momentum)
     return cast(y, float16) if half else y
+
+
+def _check_instances(x: Tensor, least: int, *per_channel: Tensor | None) -> None:
+    """What `batch_norm` would refuse in its own name; `least` is how many dimensions x needs."""
+    if x.ndim < least or (least == 3 and math.prod(x.shape[2:]) == 1):
+        refuse(
+            "instance_norm",
+            f"the input is {x.type}; one number per channel is its own mean",
+            cure="it needs (B, C) and axes with several places, or use_input_stats=False",
+            types=[x.type],
+        )
+    given = _as(x, *[each for each in per_channel if each is not None])
+    check_channels("instance_norm", x.type, *[each.type for each in given])

@@ -328,5 +328,11 @@ def conv3d(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Convolve volumes (B, C, D, H, W) with kernels (K, C/groups, T, R, S). See `conv2d`."""
+    """Convolve volumes (B, C, D, H, W) with kernels (K, C/groups, T, R, S). See `conv2d`.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.conv3d(chainrule.ones(1, 2, 4, 5, 6), chainrule.ones(3, 2, 1, 2, 3)).shape
+    (1, 3, 4, 4, 4)
+    """
     return _convolve(Conv3d, input, weight, bias, stride, padding, dilation, groups)

@@ -208,7 +208,14 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Size = 1,
 ) -> Tensor:
-    """Transposed convolution of sequences (B, C, L). See `conv_transpose2d`."""
+    """Transposed convolution of sequences (B, C, L). See `conv_transpose2d`.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> x, kernel = chainrule.tensor([[[1.0, 2.0]]]), chainrule.tensor([[[1.0, 10.0, 100.0]]])
+    >>> F.conv_transpose1d(x, kernel, stride=2)
+    tensor([[[  1.,  10., 102.,  20., 200.]]])
+    """
     return _transposed(
         ConvTranspose1d,
         input,

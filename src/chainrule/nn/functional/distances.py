@@ -42,6 +42,12 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """The cosine of the angle between vectors along `dim`: ⟨a, b⟩ / (max(‖a‖, eps) max(‖b‖, eps)).
 
     The two are broadcast against each other.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> a, b = chainrule.tensor([[1.0, 0.0]]), chainrule.tensor([[3.0, 4.0], [-2.0, 0.0]])
+    >>> F.cosine_similarity(a, b)
+    tensor([ 0.6000, -1.0000])
     """
     a, b = broadcast_tensors(*pair(floating(x1), floating(x2)))
     lengths = [(x * x).sum(dim, keepdim=True).clamp(eps * eps).sqrt() for x in (a, b)]
@@ -51,6 +57,12 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
-    """The distance of vectors along the last dimension: ‖a - b + eps‖ₚ, broadcast."""
+    """The distance of vectors along the last dimension: ‖a - b + eps‖ₚ, broadcast.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.pairwise_distance(chainrule.tensor([3.0, 4.0]), chainrule.zeros(2), p=1)
+    tensor(7.0000)
+    """
     a, b = pair(floating(x1), floating(x2))
     return _length(a - b + eps, p, -1, keepdim)

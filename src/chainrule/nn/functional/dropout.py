@@ -154,7 +154,18 @@ def _drop_channels(
 def dropout1d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
-    """Whole channels of (N, C, L) or (C, L) become 0 with chance p."""
+    """Whole channels of (N, C, L) or (C, L) become 0 with chance p.
+
+    Raises:
+        ConfigError: p is no probability.
+        ShapeError: the input has another number of dimensions.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> y = F.dropout1d(chainrule.ones(4, 3, 8))
+    >>> bool((y == y[:, :, :1]).all())
+    True
+    """
     return _drop_channels("dropout1d", (2, 3), input, p, training, inplace)
 
 
@@ -165,7 +176,17 @@ def dropout2d(
 
     A difference from PyTorch, which takes three dimensions to be (N, C, L): use `dropout1d`.
 
+    Raises:
+        ConfigError: p is no probability.
+        ShapeError: the input has another number of dimensions.
+
     Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", 2015.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> y = F.dropout2d(chainrule.ones(4, 3, 8, 8))
+    >>> bool((y == y[:, :, :1, :1]).all())
+    True
     """
     return _drop_channels("dropout2d", (3, 4), input, p, training, inplace)
 
@@ -173,7 +194,18 @@ def dropout2d(
 def dropout3d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
-    """Whole channels of (N, C, D, H, W) or (C, D, H, W) become 0 with chance p."""
+    """Whole channels of (N, C, D, H, W) or (C, D, H, W) become 0 with chance p.
+
+    Raises:
+        ConfigError: p is no probability.
+        ShapeError: the input has another number of dimensions.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> y = F.dropout3d(chainrule.ones(2, 3, 4, 4, 4))
+    >>> bool((y == y[:, :, :1, :1, :1]).all())
+    True
+    """
     return _drop_channels("dropout3d", (4, 5), input, p, training, inplace)
 
 
@@ -187,7 +219,17 @@ def alpha_dropout(
 
     y = a (m ⊙ x + (1 - m) α') + b, a = ((1 - p)(1 + p α'²))^(-1/2), b = -a p α', α' = -1.7581.
 
+    Raises:
+        ConfigError: p is no probability.
+
     Source: Klambauer et al., "Self-Normalizing Neural Networks", 2017.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.alpha_dropout(chainrule.zeros(99), p=0.5, training=True).unique()
+    tensor([-0.7792,  0.7792])
+    >>> F.alpha_dropout(chainrule.tensor([1.0, 2.0]))
+    tensor([1., 2.])
     """
     check_probability("alpha_dropout", p)
     if not training or p == 0:

@@ -20,6 +20,7 @@ from chainrule.errors import ConfigError, DTypeError
 from chainrule.nn.functional.class_targets import ClassIndex
 from chainrule.ops.advanced import Index, IndexAdd
 from chainrule.ops.promotion import cast
+from chainrule.ops.refusal import refuse
 from chainrule.ops.sequences import arange
 
 if TYPE_CHECKING:
@@ -169,8 +170,9 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
             [1, 0, 0]])
     """
     if input.dtype.is_floating_point or input.dtype is bool_:
-        ClassIndex(1).fail(
-            f"one_hot takes integers, not {input.type}",
+        refuse(
+            "one_hot",
+            f"takes integers, not {input.type}",
             cure="convert with .long()",
             error=DTypeError,
         )

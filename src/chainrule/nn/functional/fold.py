@@ -59,6 +59,14 @@ def fold(
 
     Errors:
         ShapeError: there are not as many rows or columns as windows of this kind have.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> x = chainrule.ones(1, 1, 3, 3)
+    >>> F.fold(F.unfold(x, 2), (3, 3), 2)[0, 0]
+    tensor([[1., 2., 1.],
+            [2., 4., 2.],
+            [1., 2., 1.]])
     """
     size = per_axis("fold", "output_size", output_size, 2)
     kernel = per_axis("fold", "kernel_size", kernel_size, 2)

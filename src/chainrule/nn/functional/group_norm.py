@@ -57,7 +57,7 @@ class GroupNorm(CoarseOp):
 
     def type_rule(self, x: TensorType, *parameters: TensorType) -> tuple[TensorType, ...]:
         """y like x, and two statistics per sample and group."""
-        check_channels(self, x, *parameters)
+        check_channels(self.name, x, *parameters)
         if x.shape[1] % self.groups:
             self.fail(
                 f"the {x.shape[1]} channels of {x} can't be cut into {self.groups} groups",

@@ -23,7 +23,16 @@ def gumbel_softmax(logits: Tensor, tau: float = 1.0, hard: bool = False, dim: in
     Its largest element is each class with the probability that the logits give it. The smaller
     `tau`, the closer to one-hot. With `hard` it is one-hot, with the gradient of the soft one.
 
+    Raises:
+        ConfigError: `tau` is not above 0.
+
     Source: Jang et al., "Categorical Reparameterization with Gumbel-Softmax", 2016.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> y = F.gumbel_softmax(chainrule.zeros(1000, 4), hard=True)
+    >>> y.unique(), y.sum()
+    (tensor([0., 1.]), tensor(1000.))
     """
     if tau <= 0:
         raise ConfigError(f"gumbel_softmax: tau is {tau}", cure="pass a tau above 0")

@@ -22,6 +22,11 @@ def apply_wide(op: CoarseOp, *inputs: Tensor) -> Tensor:
     """`op.apply`, where all float inputs are float16 computed in float32 and rounded at the end.
 
     Indices and masks stay as they are; of mixed floats the op's type rule complains.
+
+    >>> import chainrule
+    >>> from chainrule.nn.functional.softmax import Softmax
+    >>> apply_wide(Softmax(dim=0), chainrule.tensor([0.0, 1.0]).half()).dtype
+    chainrule.float16
     """
     if inputs[0].dtype is not float16:
         return op.apply(*inputs)

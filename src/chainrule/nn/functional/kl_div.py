@@ -66,6 +66,12 @@ def kl_div(
 
     Raises:
         ShapeError: the shapes differ.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> guess, truth = chainrule.tensor([[0.5, 0.5]]), chainrule.tensor([[0.75, 0.25]])
+    >>> F.kl_div(guess.log(), truth, reduction="batchmean")
+    tensor(0.1308)
     """
     check_reduction("kl_div", reduction, (*REDUCTIONS, "batchmean"))
     if reduction != "batchmean":

@@ -34,14 +34,28 @@ def _finish(name: str, losses: Tensor, reduction: str) -> Tensor:
 
 
 def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
-    """ln(1 + e^(-t x)), for targets t of 1 and -1."""
+    """ln(1 + e^(-t x)), for targets t of 1 and -1.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> x, target = chainrule.tensor([2.0, 2.0]), chainrule.tensor([1.0, -1.0])
+    >>> F.soft_margin_loss(x, target, reduction="none")
+    tensor([0.1269, 2.1269])
+    """
     return _finish("soft_margin_loss", -logsigmoid(input * target), reduction)
 
 
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, *, reduction: str = "mean"
 ) -> Tensor:
-    """x where the target is 1, max(0, margin - x) where it is -1."""
+    """x where the target is 1, max(0, margin - x) where it is -1.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> distance, target = chainrule.tensor([0.4, 0.4, 2.0]), chainrule.tensor([1, -1, -1])
+    >>> F.hinge_embedding_loss(distance, target, reduction="none")
+    tensor([0.4000, 0.6000, 0.0000])
+    """
     far = (margin - input).clamp(0)
     losses = input.where(target == 1, 0) + far.where(target == -1, 0)
     return _finish("hinge_embedding_loss", losses, reduction)
@@ -50,7 +64,14 @@ def hinge_embedding_loss(
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, *, reduction: str = "mean"
 ) -> Tensor:
-    """max(0, -t (x1 - x2) + margin): a target of 1 wants x1 above x2, of -1 below."""
+    """max(0, -t (x1 - x2) + margin): a target of 1 wants x1 above x2, of -1 below.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> x1, x2 = chainrule.tensor([2.0, 1.0]), chainrule.tensor([1.0, 2.0])
+    >>> F.margin_ranking_loss(x1, x2, chainrule.tensor([1, 1]), margin=0.5, reduction="none")
+    tensor([0.0000, 1.5000])
+    """
     losses = (-target * (input1 - input2) + margin).clamp(0)
     return _finish("margin_ranking_loss", losses, reduction)
 
@@ -58,7 +79,16 @@ def margin_ranking_loss(
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, *, reduction: str = "mean"
 ) -> Tensor:
-    """1 - cos where the target is 1, max(0, cos - margin) where it is -1."""
+    """1 - cos where the target is 1, max(0, cos - margin) where it is -1.
+
+    The vectors (N, C), or (C), lie along the last dimension; the targets are (N), or a scalar.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> a, b = chainrule.tensor([[1.0, 0.0]] * 2), chainrule.tensor([[3.0, 4.0]] * 2)
+    >>> F.cosine_embedding_loss(a, b, chainrule.tensor([1, -1]), reduction="none")
+    tensor([0.4000, 0.6000])
+    """
     cosine = cosine_similarity(input1, input2, dim=-1)
     losses = (1 - cosine).where(target == 1, 0) + (cosine - margin).clamp(0).where(target == -1, 0)
     return _finish("cosine_embedding_loss", losses, reduction)
@@ -78,6 +108,14 @@ def triplet_margin_loss(
     """max(0, d(anchor, positive) - d(anchor, negative) + margin).
 
     With `swap`, the negative's distance is the smaller of those to the anchor and to the positive.
+
+    Source: Schroff et al., "FaceNet", 2015, arXiv:1503.03832; `swap`: Balntas et al., 2016.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> anchor, near, far = (chainrule.tensor([[x]]) for x in (0.0, 1.0, 1.5))
+    >>> F.triplet_margin_loss(anchor, near, far)
+    tensor(0.5000)
     """
     near = pairwise_distance(anchor, positive, p, eps)
     far = pairwise_distance(anchor, negative, p, eps)
@@ -95,7 +133,14 @@ def poisson_nll_loss(
     *,
     reduction: str = "mean",
 ) -> Tensor:
-    """e^x - t x (or x - t ln(x + eps)): counts t against a rate; `full` adds Stirling's ln t!."""
+    """e^x - t x (or x - t ln(x + eps)): counts t against a rate; `full` adds Stirling's ln t!.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> rate, count = chainrule.tensor([1.0, 2.0, 3.0]), chainrule.full((3,), 2.0)
+    >>> F.poisson_nll_loss(rate, count, log_input=False, reduction="none")
+    tensor([1.0000, 0.6137, 0.8028])
+    """
     losses = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
         some = target > 1
@@ -117,6 +162,15 @@ def gaussian_nll_loss(
     """(ln v + (x - t)² / v) / 2, v = max(var, eps): a prediction with its own uncertainty.
 
     The floor `eps` holds the value, not the gradient back, as in PyTorch. `full` adds ln √(2π).
+
+    Raises:
+        ConfigError: `var` is a number below 0.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> off, var = chainrule.tensor([2.0, 2.0]), chainrule.tensor([1.0, 4.0])
+    >>> F.gaussian_nll_loss(off, chainrule.zeros(2), var, reduction="none")
+    tensor([2.0000, 1.1931])
     """
     if isinstance(var, int | float):
         if var < 0:
@@ -140,7 +194,14 @@ def _per_sample(var: Tensor, input: Tensor) -> Tensor:
 def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
-    """Binary cross-entropy with logits of every class, its mean over the classes (the last)."""
+    """Binary cross-entropy with logits of every class, its mean over the classes (the last).
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> x, target = chainrule.tensor([[0.0, 50.0]]), chainrule.tensor([[1.0, 0.0]])
+    >>> F.multilabel_soft_margin_loss(x, target)
+    tensor(25.3466)
+    """
     losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:
         losses = losses * weight
@@ -155,6 +216,12 @@ def multi_margin_loss(
     Raises:
         DimensionError: a target is no class.
         ConfigError: p is neither 1 nor 2.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> x = chainrule.tensor([[1.0, 0.5, -1.0]])
+    >>> F.multi_margin_loss(x, chainrule.tensor([0]))
+    tensor(0.1667)
     """
     if p not in (1, 2):
         raise ConfigError(f"multi_margin_loss: p is {p}", cure="pass 1 or 2")

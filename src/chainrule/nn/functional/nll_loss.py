@@ -59,14 +59,25 @@ _TARGETS: tuple[tuple[tuple[int, ...], Any], ...] = (
 
 
 def reduce_places(losses: Tensor, weights: Tensor, reduction: str) -> Tensor:
-    """The losses, their sum, or that over the sum of the weights."""
+    """The losses, their sum, or that over the sum of the weights.
+
+    >>> import chainrule
+    >>> losses, weights = chainrule.tensor([1.0, 4.0]), chainrule.tensor([1.0, 2.0])
+    >>> reduce_places(losses, weights, "mean")
+    tensor(1.6667)
+    """
     if reduction == "none":
         return losses
     return losses.sum() if reduction == "sum" else losses.sum() / weights.sum()
 
 
 def place_bars(y_bar: Tensor, weights: Tensor, reduction: str) -> Tensor:
-    """The cotangent of each place's loss before its weight, times the weight."""
+    """The cotangent of each place's loss before its weight, times the weight.
+
+    >>> import chainrule
+    >>> place_bars(chainrule.tensor(1.0), chainrule.tensor([1.0, 3.0]), "mean")
+    tensor([0.2500, 0.7500])
+    """
     return weights * (y_bar / weights.sum() if reduction == "mean" else y_bar)
 
 
@@ -126,7 +137,13 @@ class NllLoss(CoarseOp):
 def index_operands(
     input: Tensor, target: Tensor, weight: Tensor | None
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """Float scores, int64 indices (from any integer dtype), and the weight in the scores' dtype."""
+    """Float scores, int64 indices (from any integer dtype), and the weight in the scores' dtype.
+
+    >>> import chainrule
+    >>> x, target = chainrule.zeros(2, 3), chainrule.tensor([0, 2]).to(chainrule.uint8)
+    >>> index_operands(x, target, None)[1].dtype
+    chainrule.int64
+    """
     x = floating(input)
     indices = cast(target, int64) if target.value.dtype.kind in "iu" else target
     return x, indices, () if weight is None else (cast(weight, x.dtype),)

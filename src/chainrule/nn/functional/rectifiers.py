@@ -1,4 +1,4 @@
-"""Activations made of pieces: relu and its kin. The corners' slopes are PyTorch's choice.
+"""Activations made of two pieces: relu and its kin. The corners' slopes are PyTorch's choice.
 
 Every gate below is a comparison, so that a NaN is passed on rather than hidden.
 The derivations are in `docs/derivations/activations.md`.
@@ -25,15 +25,10 @@ __all__ = [
     "celu",
     "elu",
     "elu_",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "hardtanh_",
     "leaky_relu",
     "leaky_relu_",
     "prelu",
     "relu",
-    "relu6",
     "relu_",
     "selu",
     "threshold",
@@ -82,7 +77,16 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def relu_(input: Tensor) -> Tensor:
-    """`relu`, in place."""
+    """`relu`, in place.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> x = chainrule.tensor([-1.0, 2.0])
+    >>> F.relu_(x) is x
+    True
+    >>> x
+    tensor([0., 2.])
+    """
     return relu(input, inplace=True)
 
 
@@ -115,12 +119,26 @@ class LeakyRelu(Activation):
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """Negative numbers are scaled down: y = x where x > 0, else `negative_slope` x."""
+    """Negative numbers are scaled down: y = x where x > 0, else `negative_slope` x.
+
+    Source: Maas et al., "Rectifier Nonlinearities Improve Neural Network Acoustic Models", 2013.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.leaky_relu(chainrule.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
     return activate(LeakyRelu(float(negative_slope)), input, inplace)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """`leaky_relu`, in place."""
+    """`leaky_relu`, in place.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.leaky_relu_(chainrule.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
     return leaky_relu(input, negative_slope, inplace=True)
 
 
@@ -139,10 +157,6 @@ class Prelu(Elementwise):
         """`np.where`."""
         return np.where(x > 0, x, weight * x)
 
-    def body(self, x: Tensor, weight: Tensor) -> Tensor:
-        """The two pieces."""
-        return x.where(x > 0, weight * x)
-
     def partial_x(self, x: Tensor, weight: Tensor) -> Tensor:
         """1 or w."""
         return weight.ones_like().where(x > 0, weight)
@@ -159,6 +173,11 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         ShapeError: the weight has neither one element nor one per channel.
 
     Source: He et al., "Delving Deep into Rectifiers", 2015, section 2.1.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.prelu(-chainrule.ones(1, 2), chainrule.tensor([0.25, 0.5]))
+    tensor([[-0.2500, -0.5000]])
     """
     channels = input.shape[1] if len(input.shape) > 1 else 1
     count = weight.shape[0] if len(weight.shape) == 1 else 1
@@ -214,12 +233,23 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """A rectifier that levels off: y = x where x > 0, else α (e^x - 1).
 
     Source: Clevert et al., "Fast and Accurate Deep Network Learning by ELUs", 2015.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.elu(chainrule.tensor([-100.0, -1.0, 2.0]), alpha=2.0)
+    tensor([-2.0000, -1.2642,  2.0000])
     """
     return activate(Elu(float(alpha)), input, inplace)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """`elu`, in place."""
+    """`elu`, in place.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.elu_(chainrule.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
     return elu(input, alpha, inplace=True)
 
 
@@ -227,6 +257,11 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """`elu` scaled so that activations keep mean 0 and variance 1: s = 1.0507, α = 1.6733.
 
     Source: Klambauer et al., "Self-Normalizing Neural Networks", 2017, equation 2.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.selu(chainrule.tensor([-100.0, 0.0, 1.0]))
+    tensor([-1.7581,  0.0000,  1.0507])
     """
     return activate(Elu(_SELU_ALPHA, _SELU_SCALE), input, inplace)
 
@@ -235,114 +270,15 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """`elu` with a continuous slope: y = x where x > 0, else α (e^(x/α) - 1).
 
     Source: Barron, "Continuously Differentiable Exponential Linear Units", 2017.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.celu(chainrule.tensor([-100.0, -1.0, 2.0]), alpha=2.0)
+    tensor([-2.0000, -0.7869,  2.0000])
     """
     if alpha == 0:
         raise ConfigError("celu: alpha is 0, which divides the input", cure="pass another alpha")
     return activate(Elu(float(alpha), 1.0, 1.0 / alpha), input, inplace)
-
-
-class Hardtanh(Activation):
-    r"""y = x, kept between two bounds.    dy/dx = [min < x < max]
-
-    Attributes:
-        min_val: the lower bound.
-        max_val: the upper bound.
-    """
-
-    min_val: float = -1.0
-    max_val: float = 1.0
-
-    @staticmethod
-    def samples(op: type[Any]) -> Iterator[Sample]:
-        """The usual bounds and relu6's."""
-        yield Sample(op(), (spread((3, 4), -3, 3, avoid=(-1.0, 1.0)),))
-        yield Sample(op(0.0, 6.0), (spread((3, 4), -3, 9, avoid=(0.0, 6.0)),))
-
-    def reference(self, x: Array) -> Array:
-        """The larger of the lower bound and x, the smaller of that and the upper."""
-        return np.minimum(np.maximum(x, self.min_val), self.max_val)
-
-    def body(self, x: Tensor) -> Tensor:
-        """The three pieces."""
-        return x.where(x > self.min_val, self.min_val).where(x < self.max_val, self.max_val)
-
-    def partial_x(self, y: Tensor) -> Tensor:
-        """[min < y < max]: a mask."""
-        return (y > self.min_val) & (y < self.max_val)
-
-
-def hardtanh(
-    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
-) -> Tensor:
-    """The numbers kept between two bounds: y = min(max(x, min_val), max_val).
-
-    Raises:
-        ConfigError: the bounds are in the wrong order.
-    """
-    if min_val > max_val:
-        raise ConfigError(
-            f"hardtanh: min_val {min_val} is above max_val {max_val}", cure="swap the two"
-        )
-    return activate(Hardtanh(float(min_val), float(max_val)), input, inplace)
-
-
-def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    """`hardtanh`, in place."""
-    return hardtanh(input, min_val, max_val, inplace=True)
-
-
-def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """`relu` that ends at 6: y = min(max(x, 0), 6)."""
-    return activate(Hardtanh(0.0, 6.0), input, inplace)
-
-
-class Hardsigmoid(Activation):
-    r"""y = min(max(x + 3, 0), 6) / 6.    dy/dx = 1/6 where -3 < x < 3, else 0"""
-
-    samples = unary_samples(low=-5, high=5, avoid=(-3.0, 3.0))
-
-    def reference(self, x: Array) -> Array:
-        """A ramp from -3 to 3."""
-        return np.minimum(np.maximum(x + 3, 0), 6) / 6
-
-    def body(self, x: Tensor) -> Tensor:
-        """The three pieces."""
-        return ((x + 3) / 6).where(x > -3, 0).where(x < 3, 1)
-
-    def partial_x(self, x: Tensor) -> Tensor:
-        """1/6 on the ramp."""
-        return x.full_like(1 / 6).where((x > -3) & (x < 3), 0)
-
-
-def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """A sigmoid of three straight pieces: y = min(max(x + 3, 0), 6) / 6."""
-    return activate(Hardsigmoid(), input, inplace)
-
-
-class Hardswish(Activation):
-    r"""y = x min(max(x + 3, 0), 6) / 6.    dy/dx = 0, x/3 + 1/2, or 1"""
-
-    samples = unary_samples(low=-5, high=5, avoid=(-3.0, 3.0))
-
-    def reference(self, x: Array) -> Array:
-        """x times the ramp from -3 to 3, whose height is 1: 6 x could overflow."""
-        return x * (np.minimum(np.maximum(x + 3, 0), 6) / 6)
-
-    def body(self, x: Tensor) -> Tensor:
-        """x times the three pieces."""
-        return x * ((x + 3) / 6).where(x > -3, 0).where(x < 3, 1)
-
-    def partial_x(self, x: Tensor) -> Tensor:
-        """0 left of the ramp, x/3 + 1/2 on it, 1 right of it."""
-        return (x / 3 + 0.5).where(x > -3, 0).where(x < 3, 1)
-
-
-def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """`silu` with a sigmoid of straight pieces: y = x min(max(x + 3, 0), 6) / 6.
-
-    Source: Howard et al., "Searching for MobileNetV3", 2019, section 5.2.
-    """
-    return activate(Hardswish(), input, inplace)
 
 
 class Threshold(Activation):
@@ -375,10 +311,22 @@ class Threshold(Activation):
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """Numbers up to a threshold are replaced: y = x where x > `threshold`, else `value`."""
+    """Numbers up to a threshold are replaced: y = x where x > `threshold`, else `value`.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.threshold(chainrule.tensor([0.0, 0.1, 0.2]), 0.1, 20.0)
+    tensor([20.0000, 20.0000,  0.2000])
+    """
     return activate(Threshold(float(threshold), float(value)), input, inplace)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
-    """`threshold`, in place."""
+    """`threshold`, in place.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.threshold_(chainrule.tensor([-1.0, 2.0]), 0.0, 20.0)
+    tensor([20.,  2.])
+    """
     return activate(Threshold(float(threshold), float(value)), input, inplace=True)

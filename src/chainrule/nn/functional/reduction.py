@@ -16,7 +16,13 @@ REDUCTIONS = ("none", "mean", "sum")
 
 
 def check_reduction(name: str, reduction: Any, allowed: tuple[str, ...] = REDUCTIONS) -> str:
-    """The reduction, if it is one of those allowed; else a `ConfigError` that names them."""
+    """The reduction, if it is one of those allowed; else a `ConfigError` that names them.
+
+    >>> check_reduction("mse_loss", "median")
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ConfigError: mse_loss: reduction is ...
+    """
     if reduction in allowed:
         return reduction
     location = user_location()
@@ -29,7 +35,12 @@ def check_reduction(name: str, reduction: Any, allowed: tuple[str, ...] = REDUCT
 
 
 def reduced(loss: Tensor, reduction: str) -> Tensor:
-    """The losses themselves, their mean or their sum. The mean of none is NaN."""
+    """The losses themselves, their mean or their sum. The mean of none is NaN.
+
+    >>> import chainrule
+    >>> reduced(chainrule.tensor([1.0, 4.0]), "sum"), reduced(chainrule.zeros(0), "mean")
+    (tensor(5.), tensor(nan))
+    """
     if reduction == "none":
         return loss
     total = loss.sum()
@@ -37,7 +48,12 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 
 
 def reduced_bar(y_bar: Tensor, shape: tuple[int, ...], reduction: str) -> Tensor:
-    """The cotangent of each loss, of shape `shape` or a scalar for all, from the reduced one's."""
+    """The cotangent of each loss, of shape `shape` or a scalar for all, from the reduced one's.
+
+    >>> import chainrule
+    >>> reduced_bar(chainrule.tensor(1.0), (4,), "mean")
+    tensor(0.2500)
+    """
     return y_bar / _count(shape) if reduction == "mean" else y_bar
 
 

@@ -54,10 +54,15 @@ class Softshrink(Shrink):
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """Numbers move towards 0 by λ, and stop there.
+    """Numbers move towards 0 by λ, and stop there: y = x ∓ λ where |x| > λ, else 0.
 
     Raises:
         ConfigError: λ is negative.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.softshrink(chainrule.tensor([-0.6, 0.5, 2.0]))
+    tensor([-0.1000,  0.0000,  1.5000])
     """
     if lambd < 0:
         raise ConfigError(f"softshrink: lambd is {lambd}", cure="pass a lambd of at least 0")
@@ -81,7 +86,13 @@ class Hardshrink(Shrink):
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """Numbers between -λ and λ become 0; the others stay."""
+    """Numbers between -λ and λ become 0; the others stay: y = x where |x| > λ, else 0.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.hardshrink(chainrule.tensor([-0.6, 0.5, 0.6]))
+    tensor([-0.6000,  0.0000,  0.6000])
+    """
     return activate(Hardshrink(float(lambd)), input)
 
 
@@ -105,5 +116,11 @@ class Tanhshrink(Activation):
 
 
 def tanhshrink(input: Tensor) -> Tensor:
-    """Each number less its hyperbolic tangent."""
+    """Each number less its hyperbolic tangent: y = x - tanh x.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.tanhshrink(chainrule.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2384,  0.0000,  0.2384])
+    """
     return activate(Tanhshrink(), input)

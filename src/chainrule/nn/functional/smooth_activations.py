@@ -12,6 +12,7 @@ from chainrule.core.op import Array, Sample
 from chainrule.core.samples import spread, unary_samples
 from chainrule.errors import ConfigError
 from chainrule.nn.functional.activation import Activation, activate, stable_softplus
+from chainrule.ops.refusal import refuse
 
 if TYPE_CHECKING:
     from chainrule.tensor import Tensor
@@ -42,6 +43,11 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """Each number times its sigmoid: y = x / (1 + e^-x).
 
     Source: Ramachandran et al., "Searching for Activation Functions", 2017 (there called swish).
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.silu(chainrule.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2689,  0.0000,  0.7311])
     """
     return activate(Silu(), input, inplace)
 
@@ -72,6 +78,11 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """y = x tanh(ln(1 + e^x)).
 
     Source: Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.mish(chainrule.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.3034,  0.0000,  0.8651])
     """
     return activate(Mish(), input, inplace)
 
@@ -114,7 +125,16 @@ class Softplus(Activation):
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """A smooth relu: y = ln(1 + e^(βx)) / β; where βx > `threshold` it is x to all digits."""
+    """A smooth relu: y = ln(1 + e^(βx)) / β; where βx > `threshold` it is x to all digits.
+
+    Source: Dugas et al., "Incorporating Second-Order Functional Knowledge for Better Option
+    Pricing", 2000.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.softplus(chainrule.tensor([0.0, 1.0, 50.0]), beta=2.0)
+    tensor([ 0.3466,  1.0635, 50.0000])
+    """
     if beta == 0:
         raise ConfigError("softplus: beta is 0, which divides", cure="pass another beta")
     return activate(Softplus(float(beta), float(threshold)), input)
@@ -139,7 +159,13 @@ class Logsigmoid(Activation):
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """The logarithm of the sigmoid: y = -ln(1 + e^-x), without overflow or cancellation."""
+    """The logarithm of the sigmoid: y = -ln(1 + e^-x), without overflow or cancellation.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.logsigmoid(chainrule.tensor([-100.0, 0.0]))
+    tensor([-100.0000,   -0.6931])
+    """
     return activate(Logsigmoid(), input)
 
 
@@ -163,7 +189,13 @@ class Softsign(Activation):
 
 
 def softsign(input: Tensor) -> Tensor:
-    """y = x / (1 + |x|): towards ±1, more slowly than tanh."""
+    """y = x / (1 + |x|): towards ±1, more slowly than tanh.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.softsign(chainrule.tensor([-1.0, 0.0, 3.0]))
+    tensor([-0.5000,  0.0000,  0.7500])
+    """
     return activate(Softsign(), input)
 
 
@@ -174,12 +206,18 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         ShapeError: the size along `dim` is odd.
 
     Source: Dauphin et al., "Language Modeling with Gated Convolutional Networks", 2016.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.glu(chainrule.tensor([[3.0, 4.0, 0.0, 100.0]]))
+    tensor([[1.5000, 4.0000]])
     """
     axis = one_dim("glu", dim, len(input.shape))
     size = input.shape[axis] if input.shape else 1
     if size % 2:
-        Silu().fail(
-            f"glu halves dimension {dim} of {input.type}, whose size {size} is odd",
+        refuse(
+            "glu",
+            f"it halves dimension {dim} of {input.type}, whose size {size} is odd",
             cure="make that size even, or pass another dim",
             types=[input.type],
         )

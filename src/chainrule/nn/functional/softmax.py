@@ -25,13 +25,23 @@ __all__ = ["log_softmax", "log_softmax_body", "softmax", "softmax_body", "softmi
 
 
 def softmax_body(x: Tensor, dim: int) -> Tensor:
-    """e^(x - max) over its sum along `dim`, in fine ops."""
+    """e^(x - max) over its sum along `dim`, in fine ops.
+
+    >>> import chainrule
+    >>> softmax_body(chainrule.tensor([0.0, 1000.0]), 0)
+    tensor([0., 1.])
+    """
     e = (x - x.amax(dim, keepdim=True).detach()).exp()
     return e / e.sum(dim, keepdim=True)
 
 
 def log_softmax_body(x: Tensor, dim: int) -> Tensor:
-    """x - max less the logarithm of the sum of its exponentials along `dim`, in fine ops."""
+    """x - max less the logarithm of the sum of its exponentials along `dim`, in fine ops.
+
+    >>> import chainrule
+    >>> log_softmax_body(chainrule.tensor([0.0, 1000.0]), 0)
+    tensor([-1000.,     0.])
+    """
     z = x - x.amax(dim, keepdim=True).detach()
     return z - z.exp().sum(dim, keepdim=True).log()
 
@@ -114,10 +124,22 @@ def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
 
 
 def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
-    """The logarithm of the softmax along `dim`: y = x - ln Σ e^x, exact where softmax gives 0."""
+    """The logarithm of the softmax along `dim`: y = x - ln Σ e^x, exact where softmax gives 0.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.log_softmax(chainrule.tensor([0.0, 1000.0]), 0)
+    tensor([-1000.,     0.])
+    """
     return _normalised(LogSoftmax, input, dim, dtype)
 
 
 def softmin(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
-    """The softmax of -x: the smallest gets the most."""
+    """The softmax of -x: y[i] = e^-x[i] / Σ e^-x[j]; the smallest gets the most.
+
+    >>> import chainrule
+    >>> from chainrule.nn import functional as F
+    >>> F.softmin(chainrule.tensor([1.0, 2.0, 3.0]), 0)
+    tensor([0.6652, 0.2447, 0.0900])
+    """
     return softmax(-floating(input), dim, dtype)

@@ -45,7 +45,12 @@ def map_samples(*cases: tuple[Any, ...]) -> Samples:
 
 
 def grouped(matrix: Tensor, groups: int) -> Tensor:
-    """(rows, ...) as `groups` matrices: the rows cut, whatever follows as columns."""
+    """(rows, ...) as `groups` matrices: the rows cut, whatever follows as columns.
+
+    >>> import chainrule
+    >>> grouped(chainrule.zeros(6, 2, 3), 2).shape
+    (2, 3, 6)
+    """
     shape = matrix.shape
     return matrix.reshape(groups, shape[0] // groups, math.prod(shape[1:]))
 
@@ -69,12 +74,24 @@ def per_axis(function: str, name: str, value: Size, axes: int, least: int = 1) -
 
 
 def reject(problem: str, cure: str) -> NoReturn:
-    """Raise for a setting that is not one of those allowed."""
+    """Raise for a setting that is not one of those allowed.
+
+    >>> reject("conv2d: stride is 0", "pass at least 1")
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.ConfigError: conv2d: stride is ...
+    """
     raise ConfigError(problem, cure=cure, location=str(user_location() or ""))
 
 
 def batched(function: str, input: Any, axes: int) -> tuple[Tensor, bool]:
-    """The input as (B, C, *size), and whether it came without its batch axis."""
+    """The input as (B, C, *size), and whether it came without its batch axis.
+
+    >>> import chainrule
+    >>> x, was_batched = batched("conv2d", chainrule.zeros(3, 8, 8), 2)
+    >>> x.shape, was_batched
+    ((1, 3, 8, 8), True)
+    """
     if input.ndim == axes + 2:
         return input, False
     if input.ndim == axes + 1:
@@ -101,6 +118,9 @@ def pool_padding(
 
     `ceil_mode` takes one more window where one begins inside the input or its padding before it:
     that is padding after it, as much as the window reaches beyond the end.
+
+    >>> pool_padding("max_pool1d", (5,), (2,), (2,), 0, (1,), ceil_mode=True)
+    ((0, 1),)
     """
     pads = per_axis(function, "padding", padding, len(kernel), least=0)
     if any(2 * pad > size_of for pad, size_of in zip(pads, kernel)):
