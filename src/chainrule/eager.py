@@ -14,11 +14,12 @@ import numpy as np
 from chainrule.autograd.tape import Tape
 from chainrule.core.base import TUPLE, TensorBase
 from chainrule.core.coarse import CoarseOp
+from chainrule.core.dtypes import BY_NUMPY
 from chainrule.core.interpret import Base, Run, Stack, enter, install, leave, pull_back
 from chainrule.core.location import user_location
 from chainrule.core.memory import keep_freed_memory
 from chainrule.core.op import Array, Op
-from chainrule.core.types import Signature, type_of
+from chainrule.core.types import Signature, TensorType, type_of
 from chainrule.errors import ChainruleError, DTypeError, OpError, ShapeError
 from chainrule.recorded import link, record
 from chainrule.tensor import Tensor
@@ -56,16 +57,15 @@ _routines: dict[Any, Any] = {}
 for most of what a script does it does no second time; what can't be recorded is NEVER."""
 
 
-_stand_ins: dict[type[Op], Any] = {}
-"""What stands for an op in the key of its derivative: the class of one without fields, nothing for
-one that is not pure; the op itself for the rest, which are not in here."""
+IMPURE, WITH_FIELDS = "impure", "with fields"
+_kinds: dict[type[Op], Any] = {}
+"""What the key of an op's derivative holds of the op: the class of one without fields, else the op
+itself (WITH_FIELDS), and nothing for one that can't be recorded (IMPURE)."""
 
 
-def _note_stand_in(op: Op) -> None:
-    if not op.pure:
-        _stand_ins[type(op)] = None
-    elif not op.has_fields:
-        _stand_ins[type(op)] = type(op)
+def _kind_of(op: Op) -> Any:
+    kind = _kinds[type(op)] = IMPURE if not op.pure else WITH_FIELDS if op.has_fields else type(op)
+    return kind
 
 
 class Eager(Base):
@@ -87,7 +87,7 @@ class Eager(Base):
                 else:
                     result = _quiet.run(op.reference, *map(value_of, inputs))
             except _FAILURES as error:
-                raise _explain(op, inputs, error) from None
+                raise _explain(op, [type_of(x.value) for x in inputs], error) from None
             return around(result if type(result) is array else np.asarray(result))
 
         def general(op: Op, inputs: tuple[Any, ...]) -> Any:
@@ -100,7 +100,7 @@ class Eager(Base):
                 values = map(value_of, inputs)
                 result = op.reference(*values) if quiet else _quiet.run(op.reference, *values)
             except _FAILURES as error:
-                raise _explain(op, inputs, error) from None
+                raise _explain(op, [type_of(x.value) for x in inputs], error) from None
             if op.outputs > 1:
                 return tuple([_wrap(each) for each in result])
             y = _wrap(result)
@@ -110,6 +110,9 @@ class Eager(Base):
 
     def _body(self, op: CoarseOp, inputs: tuple[Any, ...]) -> Any:
         """A coarse op is its body in fine ops."""
+        if not op.pure:
+            op.type_rule(*[type_of(x.value) for x in inputs])
+            return self.together(_run_body, op, inputs)
         listed: list[Any] = [op]
         for x in inputs:
             value = x.value
@@ -119,12 +122,12 @@ class Eager(Base):
         if type(routine) is not FunctionType:
             op.type_rule(*[type_of(x.value) for x in inputs])
             routine = _meet(key, op.name, _run_body, (op, inputs), views=False)
-        if type(routine) is not FunctionType:
-            return self.together(_run_body, op, inputs)
+            if type(routine) is not FunctionType:
+                return self.together(_run_body, op, inputs)
         try:
             return routine(op, inputs) if self.quiet else _quiet.run(routine, op, inputs)
         except _FAILURES as error:
-            raise _explain(op, inputs, error) from None
+            raise _explain(op, [type_of(x.value) for x in inputs], error) from None
 
     def derive(
         self,
@@ -136,16 +139,15 @@ class Eager(Base):
         needs: tuple[bool, ...],
     ) -> tuple[Any, ...]:
         """The op's derivative, as a recording where it was met with these types before."""
-        stands_for = _stand_ins.get(type(op), op)
+        kind = _kinds.get(type(op)) or _kind_of(op)
         first = y_bar[0] if type(y_bar) is TUPLE else y_bar
-        if stands_for is None or first is None:
+        if kind is IMPURE or first is None:
             return pull_back(op, y_bar, y, inputs, types, needs)
-        key = stands_for, needs, types, first.value.dtype
+        key = op if kind is WITH_FIELDS else kind, needs, types, first.value.dtype
         routine = _routines.get(key)
         if type(routine) is not FunctionType:
-            _note_stand_in(op)
             args = op, y_bar, y, inputs, types, needs
-            routine = _meet(key, f"{op.name}_vjp", pull_back, args) if op.pure else NEVER
+            routine = _meet(key, f"{op.name}_vjp", pull_back, args)
             if type(routine) is not FunctionType:
                 return self.together(pull_back, *args)
         try:
@@ -153,23 +155,28 @@ class Eager(Base):
                 return routine(op, y_bar, y, inputs, types, needs)
             return _quiet.run(routine, op, y_bar, y, inputs, types, needs)
         except _FAILURES as error:
-            raise _explain(op, (), error) from None
+            known = [TensorType(shape, BY_NUMPY[dtype]) for shape, dtype in types]
+            raise _explain(op, known, error) from None
 
     def update(
         self, key: Any, rule: Callable[..., Any], args: Sequence[Any], targets: Sequence[Any]
-    ) -> None:
+    ) -> bool:
         """An optimizer's rule, as a recording that writes the targets in place."""
         routine = _routines.get(key)
         if type(routine) is not FunctionType:
             routine = _meet(key, "rule", rule, args, targets)
-        if type(routine) is not FunctionType:
-            super().update(key, rule, args, targets)
-            return
+            if type(routine) is not FunctionType:
+                return False
+        _refuse_read_only(targets)
         try:
             routine(*args)
-        except _FAILURES:
-            _refuse_read_only(targets)
-            raise
+        except _FAILURES as error:
+            raise OpError(
+                f"step: {error}",
+                cure=MEMORY if isinstance(error, MemoryError) else "",
+                location=str(user_location() or ""),
+            ) from None
+        return True
 
     def together(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function of many ops with NumPy's warnings turned off once for all of them."""
@@ -228,9 +235,16 @@ def _wrap(result: Any) -> Tensor:
 
 
 def forget() -> None:
-    """Forget all recordings: for whoever exchanges a method of an op while the program runs."""
+    """Forget all recordings.
+
+    For whoever exchanges a method of an op, or an optimizer's rule, while the program runs: what is
+    recorded already would go on as it was.
+
+    >>> from chainrule.eager import forget
+    >>> forget()
+    """
     _routines.clear()
-    _stand_ins.clear()
+    _kinds.clear()
 
 
 def _meet(
@@ -244,13 +258,16 @@ def _meet(
 ) -> Any:
     """The recording, made when this key is met for the second time."""
     found = _routines.get(key)
-    if found == ONCE:
-        _routines[key] = record(name, function, args, targets, views=views) or NEVER
-    elif found is None:
+    if found == NEVER:
+        return NEVER
+    if found is None:
         if len(_routines) >= 10_000:  # sizes that never come back
             _routines.clear()
-        _routines[key] = ONCE
-    return _routines[key]
+        made: Any = ONCE
+    else:
+        made = record(name, function, args, targets, views=views) or NEVER
+    _routines[key] = made
+    return made
 
 
 class _Inside(Eager):
@@ -284,11 +301,10 @@ def _run_body(op: CoarseOp, inputs: Sequence[Any]) -> Any:
 MEMORY = "work on parts of it (smaller batches, .split), or in a smaller dtype"
 
 
-def _explain(op: Op, inputs: tuple[Any, ...], error: Exception) -> ChainruleError:
+def _explain(op: Op, types: list[TensorType], error: Exception) -> ChainruleError:
     """What went wrong, in the words of the op's type rule if it has any to say."""
     if isinstance(error, ChainruleError):
         return error
-    types = [type_of(x.value) for x in inputs]
     try:
         op.type_rule(*types)
     except ChainruleError as better:

@@ -29,11 +29,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.base import TUPLE, TensorBase, ViewOf
+from chainrule.core.base import TUPLE, TensorBase, ViewOf, as_tuple, is_tensor
 from chainrule.core.coarse import CoarseOp
 from chainrule.core.interpret import Base, Run, Stack, enter, leave
 from chainrule.core.op import Op
-from chainrule.core.types import TensorType, type_of
+from chainrule.core.types import type_of
+from chainrule.recorded_memory import Line, Symbol, alive, last_uses, reuse_memory
 from chainrule.tensor import Tensor
 
 __all__ = ["link", "record"]
@@ -43,41 +44,6 @@ Routine = Callable[..., Any]
 
 class CannotRecordError(Exception):
     """The function does what no line of NumPy stands for."""
-
-
-class Symbol:
-    """Stands for an array.
-
-    Attributes:
-        shape, dtype: what the array has.
-        origin: the symbol whose memory it may share: its own, unless views lead to it.
-        ops: these views.
-        constant: the array, where it is one.
-        name: how the routine calls it.
-    """
-
-    __slots__ = ("constant", "dtype", "name", "ops", "origin", "shape")
-
-    def __init__(self, kind: TensorType, name: str = "", constant: Any = None) -> None:
-        self.shape, self.dtype = kind.shape, kind.dtype.numpy
-        self.origin = self
-        self.ops: tuple[Op, ...] = ()
-        self.constant, self.name = constant, name
-
-
-class Line:
-    """One op: `outputs = function(*inputs)`."""
-
-    __slots__ = ("function", "inputs", "into", "name", "outputs")
-
-    def __init__(
-        self, name: str, function: Any, inputs: list[Symbol], outputs: list[Symbol]
-    ) -> None:
-        self.name = name
-        self.function = function
-        self.inputs = inputs
-        self.outputs = outputs
-        self.into: Symbol | None = None  # the memory to write to, if not new memory
 
 
 class Recorder(Base):
@@ -164,6 +130,9 @@ def record(
     token = enter(Stack(recorder))
     try:
         results = function(*symbols)
+        for y in as_tuple(results):
+            if y is not None:
+                _symbol(y)  # or it is somebody else's tensor
     except Exception:  # it will be raised again, with more to say, when it is called
         return None
     finally:
@@ -226,32 +195,36 @@ class _Writer:
         self.name = name
         self.arity = arity
         self.inputs = inputs
-        self.single = not isinstance(results, tuple)
-        listed: list[Any] = [results] if self.single else list(results)
+        self.single = is_tensor(results)
+        listed: list[Any] = list(as_tuple(results))
         self.results: list[Symbol | None] = [y if y is None else _symbol(y) for y in listed]
         self.paths = [given.get(id(y)) for y in listed]
         self.views = views
         self.into = into
-        self.lines = _alive(lines, self.results)
+        self.lines = alive(lines, self.results)
         self.names: dict[Symbol, str] = {}
         self.globals: dict[str, Any] = {
             "around": Tensor.around,
             "asarray": np.asarray,
             "copyto": np.copyto,
             "link": link,
+            "recording": None,
         }
+        self._counts: dict[str, int] = {}
 
     def routine(self) -> Routine:
         """The function; its docstring is its source."""
-        _reuse_memory(self.lines, self.inputs, self.results, self.into)
-        source = "\n".join([self._head(), *(f"    {line}" for line in self._body())])
+        reuse_memory(self.lines, self.inputs, self.results, self.into)
+        source = "\n".join(
+            [f"# {self.name}", self._head(), *(f"    {line}" for line in self._body())]
+        )
         exec(compile(source, _FILE, "exec"), self.globals)
-        function: Any = self.globals[self.name]
+        function: Any = self.globals["recording"]
         function.__doc__ = source
         return function
 
     def _head(self) -> str:
-        return f"def {self.name}({', '.join(f'x{index}' for index in range(self.arity))}):"
+        return f"def recording({', '.join(f'x{index}' for index in range(self.arity))}):"
 
     def _body(self) -> Iterator[str]:
         used = {x for line in self.lines for x in (*line.inputs, line.into)}
@@ -260,19 +233,25 @@ class _Writer:
             if x in used:
                 self.names[x] = f"v{len(self.names)}"
                 yield f"{self.names[x]} = {x.name}.value"
-        last = _last_uses(self.lines, self.results)
+        last = last_uses(self.lines, self.results)
+        due: list[tuple[Any, Symbol]] = list(zip(self.results, self.into))
         for index, line in enumerate(self.lines):
             yield self._line(line)
             for y in line.outputs:
                 if y.shape == ():
                     yield f"{self.names[y]} = asarray({self.names[y]})"
+            for y, target in [each for each in due if each[0] in line.outputs]:
+                if last.get(target, -1) <= index:  # nobody reads the old value any more
+                    due.remove((y, target))
+                    yield from self._write(y, target, line.into)
             gone = [x for x in {*line.inputs, *line.outputs} if last.get(x, index) == index]
             names = sorted(self.names[x] for x in gone if x.constant is None and not x.name)
             if names and index + 1 < len(self.lines):
                 yield f"del {', '.join(names)}"
-        if self.into:
-            yield from self._writes()
-        else:
+        for y, target in due:
+            if y is not target:
+                yield from self._write(y, target, None)
+        if not self.into:
             yield f"return {self._wrapped()}"
 
     def _line(self, line: Line) -> str:
@@ -291,17 +270,16 @@ class _Writer:
     def _global(self, name: str, value: Any) -> str:
         if self.globals.get(name) is value:
             return name
-        while name in self.globals:
-            name = f"{name}_"
+        count = self._counts[name] = self._counts.get(name, 0) + 1
+        if count > 1 or name in self.globals:
+            name = f"{name}_{count}"
         self.globals[name] = value
         return name
 
-    def _writes(self) -> Iterator[str]:
-        """The results go into the memory of the targets, unless they were computed there."""
-        there = {line.outputs[0]: line.into for line in self.lines if line.into is not None}
-        for y, target in zip(self.results, self.into, strict=True):
-            if y is not None and y is not target and there.get(y) is not target:
-                yield f"copyto({self.names[target]}, {self._operand(y)})"
+    def _write(self, y: Any, target: Symbol, written: Symbol | None) -> Iterator[str]:
+        """A result goes into the memory of its target, unless it was computed there."""
+        if target is not written:
+            yield f"copyto({self.names[target]}, {self._operand(y)})"
 
     def _wrapped(self) -> str:
         tensors: list[str] = []
@@ -321,68 +299,6 @@ class _Writer:
         return f"link({self._global('views', y.ops)}, {base}, around({self.names[y]}))"
 
 
-def _last_uses(lines: list[Line], results: Sequence[Symbol | None]) -> dict[Symbol, int]:
-    """For each symbol the last line that uses it, or a view of it; their number, for a result."""
-    last: dict[Symbol, int] = {}
-    for index, line in enumerate(lines):
-        for x in line.inputs:
-            last[x] = last[x.origin] = index
-    for y in results:
-        if y is not None:
-            last[y] = last[y.origin] = len(lines)
-    return last
-
-
-def _reuse_memory(
-    lines: list[Line],
-    inputs: list[Symbol],
-    results: Sequence[Symbol | None],
-    into: Sequence[Symbol],
-) -> None:
-    """Let NumPy's own functions write where a value lies that nobody needs any more.
-
-    A result that goes `into` a target is computed there, if that is not read afterwards. A value
-    keeps the memory layout that it would have had, wherever something (a sum, a matrix product, the
-    caller) could tell the difference.
-    """
-    last = _last_uses(lines, results)
-    sensitive = _layout_matters(lines, () if into else results)
-    places = {y: p for y, p in zip(results, into) if list(results).count(y) == 1}
-    layouts: dict[Symbol, object] = {}
-    made: set[Symbol] = set()
-    for index, line in enumerate(lines):
-        y = line.outputs[0]
-        if type(line.function) is np.ufunc and y.shape:
-            seen = [layouts.setdefault(x, x) for x in line.inputs if x.shape == y.shape]
-            alike = len(set(seen)) == 1
-            if alike:
-                layouts[y] = seen[0]
-            for x in line.inputs:
-                free = x in made and last[x] == index and _fits(x, y, line)
-                if free and (alike or len(y.shape) == 1 or y not in sensitive):
-                    line.into, layouts[y] = x, layouts[x]
-            place = places.get(y)
-            if place is not None and _fits(place, y, line) and last.get(place, -1) <= index:
-                line.into = place
-        made.update(each for each in line.outputs if each.origin is each)
-
-
-def _fits(x: Symbol, y: Symbol, line: Line) -> bool:
-    """Whether y can be written over x: the same type, and no other view of x is being read."""
-    others = [each for each in line.inputs if each.origin is x.origin]
-    return x.shape == y.shape and x.dtype == y.dtype and all(each is x for each in others)
-
-
-def _layout_matters(lines: list[Line], results: Sequence[Symbol | None]) -> set[Symbol]:
-    """What reaches the caller, or a function that is not elementwise, without being copied."""
-    found = {each for y in results if y is not None for each in (y, y.origin)}
-    for line in reversed(lines):
-        if type(line.function) is not np.ufunc or not found.isdisjoint(line.outputs):
-            found.update(line.inputs)
-            found.update([x.origin for x in line.inputs])
-    return found
-
-
 def link(ops: tuple[Op, ...], x: Any, y: Any) -> Any:
     """Note that y is a view of x, if it is: reshape, for one, copies where it has to."""
     root = x.value if x.value.base is None else x.value.base
@@ -393,15 +309,3 @@ def link(ops: tuple[Op, ...], x: Any, y: Any) -> Any:
     else:
         y.view_of = ViewOf(x.view_of.base, (*x.view_of.ops, *ops), x.version)
     return y
-
-
-def _alive(lines: list[Line], results: Sequence[Symbol | None]) -> list[Line]:
-    """The lines that a result depends on."""
-    wanted = {y for y in results if y is not None}
-    wanted |= {y.origin for y in wanted}
-    kept: list[Line] = []
-    for line in reversed(lines):
-        if not wanted.isdisjoint(line.outputs):
-            kept.append(line)
-            wanted.update(line.inputs)
-    return kept[::-1]

@@ -10,6 +10,9 @@ import pytest
 
 import chainrule
 from chainrule import eager, nn, optim
+from chainrule.core.coarse import CoarseOp
+from chainrule.core.families import Unary
+from chainrule.core.interpret import bind
 from chainrule.errors import DimensionError, OpError
 from chainrule.nn import functional as F
 from chainrule.recorded import record
@@ -213,3 +216,127 @@ def test_threads_train_side_by_side() -> None:
     for each in threads:
         each.join()
     assert side_by_side == alone
+
+
+def test_a_users_layer_is_run_as_it_is_however_impure() -> None:
+    factor = [1.0]
+
+    class Times(CoarseOp):
+        name = "exp"  # a name that another op has
+
+        def type_rule(self, x: Any) -> Any:
+            return x
+
+        def forward(self, x: Any) -> Any:
+            return x * factor[0], ()
+
+        def backward(self, y_bar: Any, y: Any, residuals: Any, x: Any, *, needs: Any) -> Any:
+            return (y_bar * factor[0],)
+
+    for call in range(1, 5):
+        factor[0] = float(call)
+        x = chainrule.tensor([3.0], requires_grad=True)
+        y = Times().apply(x)
+        y.backward()
+        assert y.tolist() == [3.0 * call]
+        assert x.grad.tolist() == [call]
+
+
+def test_a_users_op_may_have_fields_without_a_hash() -> None:
+    class Scale(Unary):
+        factors: list[float]
+
+        def reference(self, x: Any) -> Any:
+            return x * self.factors[0]
+
+        def partial_x(self) -> float:
+            return self.factors[0]
+
+    for _ in range(3):
+        x = chainrule.tensor([3.0], requires_grad=True)
+        bind(Scale([2.0]), x).backward()
+        assert x.grad.tolist() == [2.0]
+
+
+@pytest.mark.parametrize("kind", [bool, np.bool_, int])
+def test_a_choice_of_any_kind_of_number_is_heard(kind: Any) -> None:
+    x = chainrule.tensor([0.0], requires_grad=True)
+    optimizer = optim.SGD([x], lr=1.0, maximize=kind(False))
+    seen: list[float] = []
+    for step in range(6):
+        optimizer.param_groups[0]["maximize"] = kind(step >= 3)
+        x.grad = chainrule.ones(1)
+        optimizer.step()
+        seen += x.tolist()
+    assert seen == [-1.0, -2.0, -3.0, -2.0, -1.0, 0.0]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 4])
+def test_parameters_that_share_memory_move_one_after_the_other(times: int) -> None:
+    p = chainrule.ones(2, 2, requires_grad=True)
+    q = chainrule.from_numpy(p.detach().numpy()).requires_grad_()
+    optimizer = optim.SGD([p, q], lr=0.5)
+    for _ in range(times):
+        p.grad, q.grad = chainrule.ones(2, 2), chainrule.ones(2, 2)
+        optimizer.step()
+    assert p.tolist() == [[1.0 - times] * 2] * 2
+
+
+def test_state_of_another_dtype_has_a_recording_of_its_own() -> None:
+    def steps(state_dtype: Any, forgetful: bool) -> list[float]:
+        x = chainrule.ones(1, dtype=chainrule.float64, requires_grad=True)
+        optimizer = optim.SGD([x], lr=0.1, momentum=0.9)
+        for step in range(5):
+            if forgetful:
+                eager.forget()
+            x.grad = chainrule.full((1,), 1 / 3, dtype=chainrule.float64)
+            optimizer.step()
+            if step == 0:
+                kept = optimizer.state[x]
+                kept["momentum_buffer"] = kept["momentum_buffer"].to(state_dtype)
+        return x.tolist()
+
+    for dtype in (chainrule.float64, chainrule.float32):
+        assert steps(dtype, forgetful=False) == steps(dtype, forgetful=True)
+
+
+def test_want_of_memory_is_told_and_where(monkeypatch: Any) -> None:
+    def greedy(*args: Any) -> Any:
+        raise MemoryError("no memory")
+
+    x = chainrule.ones(2, requires_grad=True)
+    optimizer = optim.SGD([x], lr=0.1)
+    for _ in range(3):
+        x.grad = None
+        x.exp().sum().backward()
+        optimizer.step()
+    for key, made in eager._routines.items():
+        if made not in (eager.ONCE, eager.NEVER):
+            monkeypatch.setitem(eager._routines, key, _raising(greedy))
+    y = x.exp().sum()
+    with pytest.raises(OpError, match="no memory"):
+        y.backward()
+    with pytest.raises(OpError, match="no memory"):
+        optimizer.step()
+
+
+def _raising(function: Any) -> Any:
+    def routine(*args: Any) -> Any:
+        return function(*args)
+
+    return routine
+
+
+def test_a_pickled_optimizer_goes_on() -> None:
+    import pickle
+
+    x = chainrule.ones(2, requires_grad=True)
+    optimizer = optim.Adam([x], lr=0.5)
+    x.grad = chainrule.ones(2)
+    optimizer.step()
+    again = pickle.loads(pickle.dumps(optimizer))
+    (own,) = again.param_groups[0]["params"]
+    for each, leaf in ((optimizer, x), (again, own)):
+        leaf.grad = chainrule.ones(2)
+        each.step()
+    assert own.tolist() == x.tolist()

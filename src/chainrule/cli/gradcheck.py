@@ -42,7 +42,10 @@ def gradcheck(
     forget()  # what is judged is each derivative as it stands now
     names = _choose(op or [])
     screen = console()
-    results = _judge_all(names, screen, quiet=as_json)
+    try:
+        results = _judge_all(names, screen, quiet=as_json)
+    finally:
+        forget()
     if as_json:
         for name, verdicts in results.items():
             found = {v.witness: {"error": v.error, "agrees": v.agrees} for v in verdicts}

@@ -134,18 +134,17 @@ class Base(Interpreter):
 
     def update(
         self, key: Any, rule: Callable[..., Any], args: Sequence[Any], targets: Sequence[Any]
-    ) -> None:
-        """Put the results of a pure function into `targets`, which are among its arguments.
+    ) -> bool:
+        """Put the results of a pure function into `targets`, all at once; False: not done.
 
         Args:
-            key: stands for the function and whatever it depends on beside its arguments' types.
+            key: stands for the function and whatever it depends on beside the values of its
+                arguments.
             rule: takes the arguments, gives one result for each target.
             args: tensors, and tuples of them.
-            targets: the tensors to write into.
+            targets: the tensors to write into, which are among the arguments.
         """
-        for target, result in zip(targets, rule(*args), strict=True):
-            if result is not target:
-                self.assign(target, result)
+        return False
 
     def prepare(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function that makes what outlives the step: the state of an optimizer.
@@ -249,13 +248,10 @@ def prepare(function: Callable[..., Any], *args: Any) -> Any:
     return _current.get().base.prepare(function, *args)
 
 
-def update(key: Any, rule: Callable[..., Any], args: Sequence[Any], targets: Sequence[Any]) -> None:
-    """Put the results of a pure function into tensors among its arguments. See `Base.update`."""
+def update(key: Any, rule: Callable[..., Any], args: Sequence[Any], targets: Sequence[Any]) -> bool:
+    """Whether who interprets put a pure function's results into tensors. See `Base.update`."""
     stack = _current.get()
-    if stack.layers:
-        Base.update(stack.base, key, rule, args, targets)  # someone wants to see each op
-    else:
-        stack.base.update(key, rule, args, targets)
+    return not stack.layers and stack.base.update(key, rule, args, targets)
 
 
 def enter(stack: Stack) -> Token[Stack]:

@@ -114,43 +114,58 @@ class Optimizer:
         return loss
 
     def _update_all(self, at: Location | None) -> None:
-        alike = type(self).__module__.startswith("chainrule.")  # what a user's rule does is his
+        # What a user's rule depends on is the user's business.
+        pure = type(self).__module__.startswith("chainrule.") and "rule" not in vars(self)
         for group in self.param_groups:
             if group.restructured:
                 self._complete_state(group)
-            moving = [each for each in group["params"] if each.gradient is not None]
-            for parameter in moving:
-                if parameter not in self.state:
-                    self.state[parameter] = prepare(self.initial_state, parameter, group)
-            for start in range(0, len(moving), AT_ONCE):
-                self._update(group, moving[start : start + AT_ONCE], alike, at)
+            parameters = group["params"]
+            for start in range(0, len(parameters), AT_ONCE):
+                some = parameters[start : start + AT_ONCE]
+                moving = [each for each in some if each.gradient is not None]
+                for parameter in moving:
+                    if parameter not in self.state:
+                        self.state[parameter] = prepare(self.initial_state, parameter, group)
+                if pure and len(moving) == len(some):
+                    self._update(group, moving, at)
+                    continue
+                for parameter in moving:  # which of them have gradients may change every time
+                    if pure:
+                        self._update(group, [parameter], at)
+                    else:
+                        self._put(group, parameter)
 
-    def _update(
-        self, group: ParamGroup, parameters: list[Tensor], alike: bool, at: Location | None
-    ) -> None:
-        """Move some parameters: what depends on the types alone is one function of tensors."""
+    def _update(self, group: ParamGroup, parameters: list[Tensor], at: Location | None) -> None:
+        """Move parameters by one function of tensors, if there is one; else one after the other."""
+        choices = group.choices
         grads: list[Tensor] = []
         targets: list[Tensor] = []
-        kinds: list[Any] = [type(self), group.choices]
+        kinds: list[Any] = [type(self).rule, choices]
+        plain = choices is not None
         for parameter in parameters:
             grad: Any = parameter.gradient
-            state = self.state[parameter]
             value = parameter.value
             grads.append(grad)
             targets.append(parameter)
-            targets += state.values()
-            kinds += value.shape, value.dtype, grad.value.dtype, tuple(state)
-            alike = alike and not (parameter.tangents or grad.tangents)
-        if not alike:
-            self._put(group, parameters)
-            return
+            kinds += value.shape, value.dtype, grad.value.dtype
+            state = self.state[parameter]
+            if state:
+                targets += state.values()
+                kinds += [(k, v.value.shape, v.value.dtype) for k, v in state.items()]
+            plain = plain and not (parameter.tangents or grad.tangents)
         rule = partial(self._all_moved, group, parameters)
-        numbers = tuple(group.numbers.values())
-        update(tuple(kinds), rule, (tuple(grads), tuple(targets), numbers), targets)
-        for target in targets:
-            counter = target.counter or target.version_counter()
-            counter.count += 1
-            counter.changed_by, counter.changed_at = "step", at
+        args = tuple(grads), tuple(targets), tuple(group.numbers.values())
+        written = plain
+        try:
+            written = plain and update(tuple(kinds), rule, args, targets)
+        finally:  # where it was interrupted, some of them may have been written to
+            for target in targets if written else ():
+                counter = target.counter or target.version_counter()
+                counter.count += 1
+                counter.changed_by, counter.changed_at = "step", at
+        if not written:
+            for parameter in parameters:
+                self._put(group, parameter)
 
     def _all_moved(
         self,
@@ -176,15 +191,13 @@ class Optimizer:
         """What the rule says, uphill if asked for."""
         return self.rule(parameter, -grad if numbers["maximize"] else grad, state, numbers)
 
-    def _put(self, group: ParamGroup, parameters: list[Tensor]) -> None:
-        """Move parameters one by one, by a rule that anything may depend on."""
-        numbers = Numbers(group)
-        for parameter in parameters:
-            state, grad = self.state[parameter], parameter.gradient
-            moved, after = self._moved(parameter, grad, state, numbers)
-            put(parameter, moved, "step")
-            for key, value in after.items():
-                put(state[key], value, "step")
+    def _put(self, group: ParamGroup, parameter: Tensor) -> None:
+        """Move a parameter op by op."""
+        state, grad = self.state[parameter], parameter.gradient
+        moved, after = self._moved(parameter, cast("Tensor", grad), state, Numbers(group))
+        put(parameter, moved, "step")
+        for key, value in after.items():
+            put(state[key], value, "step")
 
     def _complete_state(self, group: ParamGroup) -> None:
         """Add what a setting that was just switched on wants remembered, too."""

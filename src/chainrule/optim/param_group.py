@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from chainrule.core.dtypes import float64
 from chainrule.errors import ChainruleError, ConfigError
+from chainrule.ops.promotion import python_number
 from chainrule.tensor import Tensor, tensor
 
 __all__ = ["RANGES", "Numbers", "ParamGroup", "as_floats"]
@@ -54,6 +55,7 @@ class ParamGroup(dict[str, Any]):
         self.update(settings)
 
     def __setitem__(self, key: str, value: Any) -> None:
+        value = python_number(value)
         if key in RANGES:
             value = as_floats(key, value)
         if (key in RANGES or isinstance(value, bool)) and bool(self.get(key)) != bool(value):
@@ -88,20 +90,27 @@ class ParamGroup(dict[str, Any]):
             known.fill_(value)
 
     @property
-    def choices(self) -> tuple[Any, ...]:
-        """All that decides what ops a rule consists of."""
+    def choices(self) -> tuple[Any, ...] | None:
+        """All that decides what ops a rule consists of; None where that can't be told."""
         if self._choices is None:
-            settings = {
-                key: bool(value) if key in RANGES and key not in READ_AS_NUMBERS else value
-                for key, value in self.items()
-                if key != "params"
-            }
-            plain = [(k, v) for k, v in settings.items() if type(v) in _PLAIN]
-            self._choices = (*plain, *self.numbers)
+            choices: tuple[Any, ...] = tuple(
+                [
+                    (key, bool(value))
+                    if key in RANGES and key not in READ_AS_NUMBERS
+                    else (key, cast("Any", type(value)), value)
+                    for key, value in self.items()
+                    if key not in ("params", "param_names")
+                ]
+            )
+            try:
+                hash(choices)
+            except TypeError:  # a list, or what else a user left here: it may change unnoticed
+                return None
+            self._choices = (*choices, *self.numbers)
         return self._choices
 
-
-_PLAIN = (bool, int, float, str, tuple, type(None))
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ParamGroup, (dict(self),)
 
 
 class Numbers:
