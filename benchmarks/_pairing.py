@@ -4,7 +4,8 @@ Each contender lives in a process of its own, so that neither's idle threads spi
 cores, and all of them get the same threads, the same data and the same initial weights. A block is
 a number of steps. Blocks go A B, B A, A B, ...: whatever slows the machine meets both neighbours,
 and the ratio of two neighbours says more than either time. The medians count, and the first block
-of each, the warm-up, does not. After the same number of steps, the losses must agree.
+of each, the warm-up, does not. The losses after it must agree; the last ones, which are shown, may
+have drifted apart by then, for rounding grows with every step.
 
 A script names its contenders: functions of its own that take the options, get everything ready and
 return a block, which is a function that runs the steps and returns the last loss.
@@ -50,7 +51,7 @@ class Comparison:
         steps: how many steps a block has.
         target: the largest ratio that is good enough; None for a measurement without one.
         bound: who has to meet the target; by default the first of ours.
-        tolerance: how far the last losses may be apart, relative to their size.
+        tolerance: how far the losses may be apart after the first block, relative to their size.
     """
 
     title: str
@@ -78,7 +79,7 @@ class Contender:
             env={**os.environ, **dict.fromkeys(numbers, threads)},
         )
         self.seconds: list[float] = []
-        self.loss = math.nan
+        self.losses: list[float] = []
 
     def run(self, steps: int) -> None:
         """One block; its time by the step, and its last loss."""
@@ -92,8 +93,9 @@ class Contender:
             line = ""
         if not line:
             raise SystemExit(f"{self.function} died: its error is above")
-        taken, self.loss = json.loads(line)
+        taken, loss = json.loads(line)
         self.seconds.append(taken / steps)
+        self.losses.append(loss)
 
     def close(self) -> None:
         """Let it go."""
@@ -154,7 +156,8 @@ def _one(script: str, what: Comparison, blocks: int, threads: int) -> dict[str, 
     peers = [name for name in what.peers if name in times]
     best = min(peers, key=lambda name: statistics.median(times[name]), default=None)
     rows = [
-        _row(name, times, {n: c.loss for n, c in contenders.items()}, best) for name in contenders
+        _row(name, times, {n: c.losses[-1] for n, c in contenders.items()}, best)
+        for name in contenders
     ]
     bound = what.bound or next(iter(what.ours))
     result: dict[str, Any] = {
@@ -167,7 +170,7 @@ def _one(script: str, what: Comparison, blocks: int, threads: int) -> dict[str, 
     }
     if best is not None:
         ratio = next(row["ratio"] for row in rows if row["name"] == bound)
-        losses = [row["loss"] for row in rows]
+        losses = [each.losses[0] for each in contenders.values()]
         result["losses_agree"] = all(
             math.isclose(loss, losses[0], rel_tol=what.tolerance, abs_tol=1e-6) for loss in losses
         )
@@ -224,7 +227,7 @@ def _show(what: Comparison, result: Mapping[str, Any]) -> None:
         notes += f"; target for {result['bound']}: {result['target']}, {verdict}"
     console.print(notes, style="" if result.get("met", True) else "bold red")
     if not result["losses_agree"]:
-        console.print("The last losses DIFFER: this is no comparison.", style="bold red")
+        console.print("The losses DIFFER: this is no comparison.", style="bold red")
 
 
 def duration(seconds: float) -> str:

@@ -167,7 +167,7 @@ COMPARISONS = (
         {"PyTorch eager": "torch_plain", "PyTorch eager, fused SGD": "torch_fused"},
         steps=1,
         target=0.9,
-        tolerance=0.05,  # a few thousand steps of rounding apart
+        tolerance=0.05,  # hundreds of steps of rounding apart
     ),
 )
 
