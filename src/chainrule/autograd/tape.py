@@ -119,8 +119,8 @@ class Node:
         self.watchers: Watchers | None = None
         self.recompute: Callable[[], None] | None = None
         self.location: Location | None = None
-        self.versions = versions = list[int]()
         edges: list[Edge | None] = []
+        versions: list[int] = []
         saved: list[Any] = []
         types: list[Signature] = []
         saves = op.saves_for(needs)
@@ -141,6 +141,7 @@ class Node:
             if x.inference:
                 self._refuse_inference()
         self.edges = edges
+        self.versions = versions
         self.types = tuple(types)
         self.saved: Any = saved
         self.saved_outputs: Any = None

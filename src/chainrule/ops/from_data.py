@@ -70,7 +70,8 @@ def tensor(
     """
     if type(data) is float and dtype is None and device is None:  # nothing to look into
         y = lift(np.array(data, get_default_dtype().numpy))
-        return y.requires_grad_() if requires_grad else y
+        y.tracked = requires_grad  # it is a float: nothing to check
+        return y
     check_device(device)
     kind = None if dtype is None else as_dtype(dtype)
     if is_tensor(data):
