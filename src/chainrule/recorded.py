@@ -5,18 +5,19 @@ makes a tensor of every intermediate value, asks for memory. In a small network 
 than the arithmetic. So whatever is met again with the same types is *recorded*: run once on symbols
 by the interpreter below, which writes each op down as a line of Python,
 
-    def linear_vjp(x0, x1, x2, x3, x4):
-        v0 = x0.value
+    # tanh_vjp
+    def recording(x0, x1, x2, x3, x4, x5):
+        v0 = x1.value
         v1 = x2.value
-        v2 = x3.value
-        v3 = matmul(v0, v2)
-        v4 = permute(v0)
-        v5 = matmul(v4, v1)
-        v6 = sum(v0)
-        return around(v3), around(v5), around(v6)
+        v2 = mul(v1, v1)
+        v3 = sub(c, v2, v2)
+        del v2
+        v4 = mul(v0, v3)
+        return (around(v4), )
 
-and from then on that function is called. The derivative is still written once, in ops; a test holds
-the recording of every op to the bits of the derivative itself.
+and from then on that function is called (here 1 - y² is written over y²; c is the constant 1). The
+derivative is still written once, in ops; a test holds the recording of every op to the bits of the
+derivative itself.
 
 Only pure functions can be recorded: those whose ops depend on the types of their arguments alone.
 One that looks at numbers (`read`) or writes into memory (`assign`) can't be, and is left as it is.
@@ -214,7 +215,7 @@ class _Writer:
 
     def routine(self) -> Routine:
         """The function; its docstring is its source."""
-        reuse_memory(self.lines, self.inputs, self.results, self.into)
+        reuse_memory(self.lines, self.results, self.into)
         source = "\n".join(
             [f"# {self.name}", self._head(), *(f"    {line}" for line in self._body())]
         )

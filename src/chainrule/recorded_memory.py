@@ -78,10 +78,7 @@ def last_uses(lines: list[Line], results: Sequence[Symbol | None]) -> dict[Symbo
 
 
 def reuse_memory(
-    lines: list[Line],
-    inputs: list[Symbol],
-    results: Sequence[Symbol | None],
-    into: Sequence[Symbol],
+    lines: list[Line], results: Sequence[Symbol | None], into: Sequence[Symbol]
 ) -> None:
     """Let NumPy's own functions write where a value lies that nobody needs any more.
 

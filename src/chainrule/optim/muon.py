@@ -13,7 +13,9 @@ __all__ = ["Muon", "orthogonalized"]
 
 
 class Muon(Optimizer):
-    r"""Momentum orthogonalised by Newton-Schulz (Jordan 2024, https://kellerjordan.github.io/posts/muon/).
+    r"""Momentum orthogonalised by Newton-Schulz (Jordan 2024).
+
+    Source: https://kellerjordan.github.io/posts/muon/
 
         m ← μ m + (1 - μ) g
         u ← (1 - μ) g + μ m          (without Nesterov: m)

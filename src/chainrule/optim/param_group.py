@@ -124,12 +124,12 @@ class Numbers:
         tensors: the group's numbers, in its order; its own unless given.
     """
 
-    __slots__ = ("_exact", "_known", "group", "tensors")
+    __slots__ = ("_exact", "_known", "group")
 
     def __init__(self, group: ParamGroup, tensors: tuple[Tensor, ...] | None = None) -> None:
         self.group = group
-        self.tensors = tuple(group.numbers.values()) if tensors is None else tensors
-        self._exact = dict(zip(group.numbers, self.tensors, strict=True))
+        own = group.numbers
+        self._exact = own if tensors is None else dict(zip(own, tensors, strict=True))
         self._known: dict[Any, Tensor] = {}
 
     def exact(self, key: str) -> Tensor:
