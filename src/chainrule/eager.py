@@ -19,7 +19,7 @@ from chainrule.core.interpret import Base, Run, Stack, enter, install, leave, pu
 from chainrule.core.location import user_location
 from chainrule.core.memory import keep_freed_memory
 from chainrule.core.op import Array, Op
-from chainrule.core.types import Signature, TensorType, type_of
+from chainrule.core.types import Signature, TensorType, signature_of, type_of
 from chainrule.errors import ChainruleError, DTypeError, OpError, ShapeError
 from chainrule.recorded import link, record
 from chainrule.tensor import Tensor
@@ -42,6 +42,7 @@ class _Quiet(threading.local):
 
 _quiet = _Quiet()
 value_of = attrgetter("value")
+_is_writeable = attrgetter("value.flags.writeable")
 
 
 _FAILURES = (ValueError, TypeError, IndexError, OverflowError, MemoryError)
@@ -113,11 +114,7 @@ class Eager(Base):
         if not op.pure:
             op.type_rule(*[type_of(x.value) for x in inputs])
             return self.together(_run_body, op, inputs)
-        listed: list[Any] = [op]
-        for x in inputs:
-            value = x.value
-            listed += value.shape, value.dtype
-        key = tuple(listed)
+        key = op, *map(signature_of, inputs)
         routine = _routines.get(key)
         if type(routine) is not FunctionType:
             op.type_rule(*[type_of(x.value) for x in inputs])
@@ -222,7 +219,7 @@ def _refuse(error: type[OpError], problem: str, cure: str) -> NoReturn:
 
 
 def _refuse_read_only(targets: Sequence[TensorBase]) -> None:
-    if not all(target.value.flags.writeable for target in targets):
+    if not all(map(_is_writeable, targets)):
         _refuse(
             OpError,
             "this memory can't be written to (an expanded or read-only array)",

@@ -35,7 +35,14 @@ from chainrule.core.coarse import CoarseOp
 from chainrule.core.interpret import Base, Run, Stack, enter, leave
 from chainrule.core.op import Op
 from chainrule.core.types import type_of
-from chainrule.recorded_memory import Line, Symbol, alive, last_uses, reuse_memory
+from chainrule.recorded_memory import (
+    Line,
+    Symbol,
+    alive,
+    last_uses,
+    needed_as_arrays,
+    reuse_memory,
+)
 from chainrule.tensor import Tensor
 
 __all__ = ["link", "record"]
@@ -62,14 +69,15 @@ class Recorder(Base):
             again = (op, *xs)
             if again in self._known:
                 return self._known[again]  # computed a few lines above
-            types = op.type_rule(*map(type_of, xs))
+            known = [type_of(x) for x in xs]
+            types = op.type_rule(*known)
             if isinstance(op, CoarseOp):
                 y, residuals = op.forward(*inputs)
                 return (y, *residuals) if op.outputs > 1 else y
             ys = [Symbol(each) for each in (types if op.outputs > 1 else (types,))]
             if op.aliases:
                 ys[0].origin, ys[0].ops = xs[0].origin, (*xs[0].ops, op)
-            self.lines.append(Line(op.name, op.reference, xs, ys))
+            self.lines.append(Line(op.name, op.reference_for(*known), xs, ys))
             tensors = [Tensor.around(y) for y in ys]
             results = tuple(tensors) if op.outputs > 1 else tensors[0]
             self._known[again] = results
@@ -235,11 +243,12 @@ class _Writer:
                 self.names[x] = f"v{len(self.names)}"
                 yield f"{self.names[x]} = {x.name}.value"
         last = last_uses(self.lines, self.results)
+        arrays = needed_as_arrays(self.lines, self.results)
         due: list[tuple[Any, Symbol]] = list(zip(self.results, self.into))
         for index, line in enumerate(self.lines):
             yield self._line(line)
             for y in line.outputs:
-                if y.shape == ():
+                if y in arrays:  # NumPy makes numbers of arrays without dimensions
                     yield f"{self.names[y]} = asarray({self.names[y]})"
             for y, target in [each for each in due if each[0] in line.outputs]:
                 if last.get(target, -1) <= index:  # nobody reads the old value any more

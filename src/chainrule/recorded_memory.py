@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.core.op import Op
 from chainrule.core.types import TensorType
 
-__all__ = ["Line", "Symbol", "alive", "last_uses", "reuse_memory"]
+__all__ = ["Line", "Symbol", "alive", "last_uses", "needed_as_arrays", "reuse_memory"]
 
 
 class Symbol:
@@ -52,6 +52,12 @@ class Line:
         self.outputs = outputs
         self.into: Symbol | None = None  # the memory to write to, if not new memory
 
+    @property
+    def elementwise(self) -> bool:
+        """Whether it is one of NumPy's functions of numbers, applied to every element."""
+        function = self.function
+        return type(function) is np.ufunc and function.signature is None  # `matmul` has one
+
 
 def alive(lines: list[Line], results: Sequence[Symbol | None]) -> list[Line]:
     """The lines that a result depends on."""
@@ -77,12 +83,21 @@ def last_uses(lines: list[Line], results: Sequence[Symbol | None]) -> dict[Symbo
     return last
 
 
+def needed_as_arrays(lines: list[Line], results: Sequence[Symbol | None]) -> set[Symbol]:
+    """The values without dimensions that have to be arrays; elsewhere NumPy's numbers will do."""
+    found = {y for y in results if y is not None}
+    for line in lines:
+        if not line.elementwise:
+            found.update(line.inputs)
+    return {x for x in found if x.shape == ()}
+
+
 def reuse_memory(
     lines: list[Line], results: Sequence[Symbol | None], into: Sequence[Symbol]
 ) -> None:
     """Let NumPy's own functions write where a value lies that nobody needs any more.
 
-    These (`np.ufunc`) compute each element from the same element of the operands, so that writing
+    These compute each element from the same element of the operands, so that writing
     over one of them does no harm. A result that goes `into` a target is computed there, if that is
     not read afterwards: whatever layout the target has, it must keep. Any other value keeps the
     layout that it would have had, wherever something (a sum, a matrix product, the caller) could
@@ -95,7 +110,7 @@ def reuse_memory(
     made: set[Symbol] = set()
     for index, line in enumerate(lines):
         y = line.outputs[0]
-        if type(line.function) is np.ufunc and y.shape:
+        if line.elementwise and y.shape:
             seen = [layouts.setdefault(x, x) for x in line.inputs if x.shape == y.shape]
             others = [x for x in line.inputs if x.shape != y.shape]
             alike = len(set(seen)) == 1 and all(
@@ -123,7 +138,7 @@ def _layout_matters(lines: list[Line], results: Sequence[Symbol | None]) -> set[
     """What reaches the caller, or a function that is not elementwise, without being copied."""
     found = {each for y in results if y is not None for each in (y, y.origin)}
     for line in reversed(lines):
-        if type(line.function) is not np.ufunc or not found.isdisjoint(line.outputs):
+        if not line.elementwise or not found.isdisjoint(line.outputs):
             found.update(line.inputs)
             found.update([x.origin for x in line.inputs])
     return found

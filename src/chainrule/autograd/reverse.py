@@ -283,7 +283,7 @@ def _walk(
         at_node: told of each node's cotangents, likewise.
     """
     arrivals: dict[Any, Any] = {}  # by node or leaf: its cotangent, or a list of them by output
-    heap: list[tuple[int, Node]] = []
+    heap: list[Node] = []
     stack = current_stack()
     suspicious = len(stack.layers) > 1 and any(
         isinstance(each, Anomaly) and each.check_nan for each in stack.layers
@@ -303,15 +303,16 @@ def _walk(
                     arrivals[where] = _meet(arrivals[where], index, bar)
                     continue
                 if isinstance(where, Node):
-                    heappush(heap, (-where.sequence, where))
+                    heappush(heap, where)
                     if where.outputs > 1:
                         bar = _meet([None] * where.outputs, index, bar)
                 arrivals[where] = bar
             if not heap:
                 break
-            node = heappop(heap)[1]
+            node = heappop(heap)
             y_bar = arrivals.pop(node)
-            if node.watchers is not None or at_node is not None:
+            edges, watchers = node.edges, node.watchers
+            if watchers is not None or at_node is not None:
                 y_bar = _show(node, y_bar, at_node)
                 if at_node is not None and not _leads_on(node, useful):
                     edges = bars = ()
@@ -321,13 +322,12 @@ def _walk(
                 bars = _pull_back(node, tuple(y_bar), y, inputs, derive, create_graph)
             else:
                 bars = derive(node.op, y_bar, y, inputs, node.types, node.needs)
-            if node.watchers is not None:
-                bars = run_post_hooks(node.watchers.after, bars, y_bar)
+            if watchers is not None:
+                bars = run_post_hooks(watchers.after, bars, y_bar)
             if suspicious:
                 check_for_nan(node, bars)
-            if node.keeps and not retain_graph:
+            if not retain_graph and node.keeps:
                 node.free()
-            edges = node.edges
         for leaf, bar in arrivals.items():
             at_leaf(leaf, run_tensor_hooks(leaf.hooks, bar) if leaf.hooks else bar)
     finally:

@@ -20,7 +20,7 @@ from chainrule.core.base import TUPLE, TensorBase, VersionCounter
 from chainrule.core.interpret import Interpreter, Run, Stack
 from chainrule.core.location import Location, user_location
 from chainrule.core.op import Op
-from chainrule.core.types import Signature
+from chainrule.core.types import signature_of
 from chainrule.errors import AutogradError
 
 __all__ = [
@@ -39,6 +39,7 @@ Edge = tuple[Any, int]
 
 _sequence = count(1)
 _is_tracked = attrgetter("tracked")
+_view_of = attrgetter("view_of")
 
 
 class SavedOutput:
@@ -75,6 +76,8 @@ class Watchers:
 class Node:
     """One op on the tape.
 
+    Nodes are ordered by age, the newest first: a heap of them gives it first.
+
     Attributes:
         op: the op that ran.
         outputs: how many it has.
@@ -85,7 +88,7 @@ class Node:
         saved: per input, the tensor if the derivative needs it, else None.
         saved_outputs: the output's value if the derivative needs it, else None; for an op of
             several outputs a list: of that, and of the other outputs.
-        versions: the versions of the saved inputs, in their order.
+        versions: which inputs were saved, each with its version then.
         keeps: whether anything was saved.
         location: the user's line that ran the op, where anything was saved.
         recompute: brings back what a checkpoint did not keep.
@@ -116,35 +119,29 @@ class Node:
         self.outputs: int = op.outputs
         self.sequence = next(_sequence)
         self.needs = needs
+        self.types = (*map(signature_of, inputs),)
+        self.edges: list[Edge | None] = [
+            (x.node or x, x.output_index) if x.tracked else None for x in inputs
+        ]
         self.watchers: Watchers | None = None
         self.recompute: Callable[[], None] | None = None
         self.location: Location | None = None
-        edges: list[Edge | None] = []
-        versions: list[int] = []
-        saved: list[Any] = []
-        types: list[Signature] = []
+        self.saved_outputs: Any = None
         saves = op.saves_for(needs)
         wanted = saves.inputs
-        for index, x in enumerate(inputs):
-            edges.append((x.node or x, x.output_index) if x.tracked else None)
-            value = x.value
-            types.append((value.shape, value.dtype))
-            if index not in wanted:
-                saved.append(None)
-                continue
-            saved.append(x)
+        saved: list[Any] = [None] * len(inputs)
+        versions: list[tuple[int, int]] = []
+        for index in wanted:
+            x = saved[index] = inputs[index]
             counter = x.counter
             if counter is not None:
-                versions.append(counter.count)
+                versions.append((index, counter.count))
             else:
-                versions.append(0 if x.view_of is None else x.version)
+                versions.append((index, 0 if x.view_of is None else x.version))
             if x.inference:
                 self._refuse_inference()
-        self.edges = edges
-        self.versions = versions
-        self.types = tuple(types)
         self.saved: Any = saved
-        self.saved_outputs: Any = None
+        self.versions = versions
         if self.outputs > 1:  # residuals are kept always, the output itself if it is asked for
             self.saved_outputs = [SavedOutput(outputs[0]) if saves.output else None, *outputs[1:]]
         elif saves.output:
@@ -154,6 +151,9 @@ class Node:
             return
         self.keeps = True
         self.location = user_location(3)  # whoever makes a node was called from within
+
+    def __lt__(self, other: Node) -> bool:
+        return self.sequence > other.sequence
 
     def _refuse_inference(self) -> NoReturn:
         raise AutogradError(
@@ -190,9 +190,8 @@ class Node:
         return add_hook(self.watched().before, fn)
 
     def free(self) -> None:
-        """Forget what was saved: the backward pass has used it. What saved nothing stays usable."""
-        if self.keeps:
-            self.saved = self.saved_outputs = self.recompute = None
+        """Forget what was saved: the backward pass has used it. Of no use where nothing was."""
+        self.saved = self.saved_outputs = self.recompute = None
 
     def unpack(self) -> tuple[Any, Sequence[Any]]:
         """The outputs and the inputs as `pull_back` wants them, checked to be unchanged."""
@@ -205,26 +204,25 @@ class Node:
                 location=str(self.location or ""),
                 op=self.op.name,
             )
-        versions = iter(self.versions)
-        for x in self.saved:
-            if x is None:
-                continue
+        saved = self.saved
+        for index, version in self.versions:
+            x = saved[index]
             counter = x.counter
             if counter is not None:
-                version = counter.count
+                now = counter.count
             else:
-                version = 0 if x.view_of is None else x.version
-            if version != next(versions):
+                now = 0 if x.view_of is None else x.version
+            if now != version:
                 self._changed(x.version_counter(), "an input")
         if self.saved_outputs is None:
-            return None, self.saved
+            return None, saved
         if self.outputs == 1:
-            return self._output(self.saved_outputs), self.saved
+            return self._output(self.saved_outputs), saved
         first, *residuals = self.saved_outputs
         for y in residuals:
             if y.counter is not None and y.counter.count:
                 self._changed(y.counter, "a residual")
-        return (None if first is None else self._output(first), *residuals), self.saved
+        return (None if first is None else self._output(first), *residuals), saved
 
     def _output(self, saved: SavedOutput) -> Any:
         if saved.counter.count != saved.version:
@@ -255,10 +253,11 @@ class Tape(Interpreter):
         run_below = below.run
 
         def run(op: Op, inputs: tuple[Any, ...]) -> Any:
-            for x in inputs:
-                if x.view_of is not None:
-                    refresh_view(x)
-            needs = tuple(map(_is_tracked, inputs))
+            if any(map(_view_of, inputs)):
+                for x in inputs:
+                    if x.view_of is not None:
+                        refresh_view(x)
+            needs = (*map(_is_tracked, inputs),)
             outputs = run_below(op, inputs)
             if True not in needs or not op.differentiable:
                 return outputs

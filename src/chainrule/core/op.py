@@ -119,6 +119,13 @@ class Op:
     reference: ClassVar[Callable[..., Any]]
     """The result (or a tuple) in NumPy from the inputs' arrays: what the op means."""
 
+    def reference_for(self, *types: TensorType) -> Callable[..., Any]:
+        """The reference for inputs of these types, to be called many times.
+
+        What it would find out from its inputs' types each time may be found out here, once.
+        """
+        return self.reference
+
     vjp: ClassVar[Callable[..., Bars]]
     """`vjp(y_bar, y, *inputs, needs=...)`: pull the cotangent back, `x_bar = y_bar · dy/dx`, for
     each input wanted. What is not named in `saves` arrives as its `TensorType`."""

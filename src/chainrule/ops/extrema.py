@@ -6,7 +6,7 @@ find *where* the extremum is, and gather the value from there, so the gradient g
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from chainrule.ops.reduce import (
     Reduction,
     reduce_over,
     reduced_shape,
+    reducer,
     reduction_samples,
     restore_dims,
 )
@@ -104,6 +105,10 @@ class Amax(Extremum):
         """`np.max`, which passes NaN on."""
         return reduce_over(np.maximum, x, self.dims, self.keepdim)
 
+    def reference_for(self, *types: TensorType) -> Callable[[Array], Array]:
+        """The way to reduce arrays of this shape."""
+        return reducer(np.maximum, types[0].shape, self.dims, self.keepdim)
+
 
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """The greatest over `dim`, or over everything; NaN if there is one.
@@ -127,6 +132,10 @@ class Amin(Extremum):
     def reference(self, x: Array) -> Array:
         """`np.min`, which passes NaN on."""
         return reduce_over(np.minimum, x, self.dims, self.keepdim)
+
+    def reference_for(self, *types: TensorType) -> Callable[[Array], Array]:
+        """The way to reduce arrays of this shape."""
+        return reducer(np.minimum, types[0].shape, self.dims, self.keepdim)
 
 
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:

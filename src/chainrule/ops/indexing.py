@@ -44,6 +44,8 @@ IN_PLACE = ("index_add", "index_copy", "index_fill", "index_put")
 
 # ---- x[key] and x[key] = value ---------------------------------------------------------------
 
+_ROWS = Index((0,), 0)  # made once: every batch of a loop is picked so
+
 
 def getitem(input: Tensor, key: Any) -> Tensor:
     """`input[key]`: a view for ints, slices, None and ..., else a copy."""
@@ -51,7 +53,7 @@ def getitem(input: Tensor, key: Any) -> Tensor:
     if type(key) is int and shape:  # the loop over a tensor
         return bind(Slice((position(key, shape[0], 0),)), input)
     if shape and is_tensor(key) and key.value.dtype == np.int64 and key.value.ndim:
-        return bind(Index((0,), 0), input, key)  # a batch, picked by number
+        return bind(_ROWS, input, key)  # a batch, picked by number
     basic, advanced = parse(key, shape)
     if advanced is None:
         return bind(Slice(basic), input)

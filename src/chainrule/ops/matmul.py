@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,6 +98,11 @@ class Matmul(BilinearOp):
         if b.ndim == 2 and a.ndim > 2 and a.flags.c_contiguous and a.size:
             return np.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
         return np.matmul(a, b)
+
+    def reference_for(self, *types: TensorType) -> Callable[[Array, Array], Array]:
+        """`np.matmul` itself for two matrices."""
+        a, b = types
+        return np.matmul if a.ndim == b.ndim == 2 else self.reference
 
     def transpose_a(self, y_bar: Tensor, a: TensorType, b: Tensor) -> Tensor:
         """y_bar bᵀ, summed over what a was broadcast along."""

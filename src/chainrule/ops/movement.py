@@ -7,7 +7,8 @@ Broadcasting is in `broadcasting.py`, what copies elements about (flip, roll, re
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,6 +96,10 @@ class Reshape(LinearOp):
     def reference(self, x: Array) -> Array:
         """`np.reshape`: a view where the memory allows it."""
         return x.reshape(self.shape)
+
+    def reference_for(self, *types: TensorType) -> Callable[[Array], Array]:
+        """The array's own method, called with the shape."""
+        return methodcaller("reshape", self.shape)
 
     def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
         """The cotangent in the old shape."""
@@ -285,6 +290,10 @@ class Permute(LinearOp):
     def reference(self, x: Array) -> Array:
         """`np.transpose`: a view."""
         return x.transpose(self.dims)
+
+    def reference_for(self, *types: TensorType) -> Callable[[Array], Array]:
+        """The array's own method, called with the dimensions."""
+        return methodcaller("transpose", self.dims)
 
     def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
         """The inverse order."""

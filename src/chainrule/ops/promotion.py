@@ -7,8 +7,9 @@ it in the operand's own dtype.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from numbers import Number
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,6 +68,10 @@ class Cast(LinearOp):
     def reference(self, x: Array) -> Array:
         """`x.astype(dtype)`."""
         return x.astype(self.dtype.numpy)
+
+    def reference_for(self, *types: TensorType) -> Callable[[Array], Array]:
+        """The array's own method, called with the dtype."""
+        return methodcaller("astype", self.dtype.numpy)
 
     def transpose(self, y_bar: Tensor, x: TensorType, *, needs: Needs) -> Bars:
         """The cotangent in the input's dtype."""

@@ -14,13 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from math import inf, isnan
+from operator import attrgetter, methodcaller
 from typing import Any, cast
 
 from chainrule.autograd import enable_grad, no_grad
 from chainrule.autograd.inplace import put
-from chainrule.core.interpret import prepare, together, update
+from chainrule.autograd.tape import Tape
+from chainrule.core.interpret import current_stack, enter, leave, prepare, together, update
 from chainrule.core.location import Location, user_location
+from chainrule.core.types import signature_of
 from chainrule.errors import ChainruleError, ConfigError, StateDictError
 from chainrule.optim.param_group import RANGES, Numbers, ParamGroup, as_floats
 from chainrule.tensor import Tensor, tensor
@@ -36,6 +40,10 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tenso
 AT_ONCE = 8
 """How many parameters are moved by one function: many are moved sooner so, but recording the
 function takes time for each."""
+
+_gradient_of = attrgetter("gradient")
+_tangents_of = attrgetter("tangents")
+_values_of = methodcaller("values")
 
 THEIRS = frozenset(("capturable", "differentiable", "foreach", "fused", "param_names"))
 """Entries of a PyTorch group that choose among its implementations: nothing to load here."""
@@ -109,8 +117,11 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad():
+        token = enter(current_stack().without(Tape))
+        try:
             together(self._update_all, user_location())
+        finally:
+            leave(token)
         return loss
 
     def _update_all(self, at: Location | None) -> None:
@@ -123,9 +134,8 @@ class Optimizer:
             for start in range(0, len(parameters), AT_ONCE):
                 some = parameters[start : start + AT_ONCE]
                 moving = [each for each in some if each.gradient is not None]
-                for parameter in moving:
-                    if parameter not in self.state:
-                        self.state[parameter] = prepare(self.initial_state, parameter, group)
+                if None in map(self.state.get, moving):
+                    self._begin(group, moving)
                 if pure and len(moving) == len(some):
                     self._update(group, moving, at)
                     continue
@@ -137,27 +147,22 @@ class Optimizer:
 
     def _update(self, group: ParamGroup, parameters: list[Tensor], at: Location | None) -> None:
         """Move parameters by one function of tensors, if there is one; else one after the other."""
-        choices = group.choices
-        grads: list[Tensor] = []
-        targets: list[Tensor] = []
-        kinds: list[Any] = [type(self).rule, choices]
-        plain = choices is not None
-        for parameter in parameters:
-            grad: Any = parameter.gradient
-            value = parameter.value
-            grads.append(grad)
-            targets.append(parameter)
-            kinds += value.shape, value.dtype, grad.value.dtype
-            state = self.state[parameter]
-            if state:
-                targets += state.values()
-                kinds += [(k, v.value.shape, v.value.dtype) for k, v in state.items()]
-            plain = plain and not (parameter.tangents or grad.tangents)
-        rule = partial(self._all_moved, group, parameters)
-        args = tuple(grads), tuple(targets), tuple(group.numbers.values())
+        states = [*map(self.state.__getitem__, parameters)]
+        grads = (*map(_gradient_of, parameters),)
+        targets = (*parameters, *chain.from_iterable(map(_values_of, states)))
+        key = (
+            type(self).rule,
+            group.choices,
+            (*map(signature_of, targets),),
+            (*map(signature_of, grads),),
+            (*map(tuple, states),),
+        )
+        plain = group.choices is not None and not any(map(_tangents_of, (*parameters, *grads)))
+        rule = partial(self._all_moved, group, states)
+        args = grads, targets, tuple(group.numbers.values())
         written = plain
         try:
-            written = plain and update(tuple(kinds), rule, args, targets)
+            written = plain and update(key, rule, args, targets)
         finally:  # where it was interrupted, some of them may have been written to
             for target in targets if written else ():
                 counter = target.counter or target.version_counter()
@@ -170,20 +175,21 @@ class Optimizer:
     def _all_moved(
         self,
         group: ParamGroup,
-        parameters: list[Tensor],
+        states: list[State],
         grads: tuple[Tensor, ...],
         targets: tuple[Tensor, ...],
         tensors: tuple[Tensor, ...],
     ) -> tuple[Tensor, ...]:
-        """The rule for several parameters: the new values of them and of their states."""
-        numbers, given = Numbers(group, tensors), iter(targets)
-        results: list[Tensor] = []
-        for parameter, grad in zip(parameters, grads, strict=True):
-            before = next(given)
-            state = {name: next(given) for name in self.state[parameter]}
-            moved, after = self._moved(before, grad, state, numbers)
-            results += [moved, *[after.get(name, value) for name, value in state.items()]]
-        return tuple(results)
+        """The rule for several parameters: the new values of them, then those of their states."""
+        numbers, given = Numbers(group, tensors), iter(targets[len(grads) :])
+        moved: list[Tensor] = []
+        remembered: list[Tensor] = []
+        for parameter, grad, names in zip(targets, grads, states):
+            state = {name: next(given) for name in names}
+            value, after = self._moved(parameter, grad, state, numbers)
+            moved.append(value)
+            remembered += [after.get(name, before) for name, before in state.items()]
+        return (*moved, *remembered)
 
     def _moved(
         self, parameter: Tensor, grad: Tensor, state: State, numbers: Numbers
@@ -199,6 +205,12 @@ class Optimizer:
         for key, value in after.items():
             put(state[key], value, "step")
 
+    def _begin(self, group: ParamGroup, parameters: list[Tensor]) -> None:
+        """Make the state of those parameters that have none."""
+        for parameter in parameters:
+            if parameter not in self.state:
+                self.state[parameter] = prepare(self.initial_state, parameter, group)
+
     def _complete_state(self, group: ParamGroup) -> None:
         """Add what a setting that was just switched on wants remembered, too."""
         for parameter in group["params"]:
@@ -211,11 +223,12 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients: set them to None, or to zeros in place."""
-        for parameter in self._parameters():
-            if set_to_none:
-                parameter.gradient = None
-            elif parameter.grad is not None:
-                parameter.grad = parameter.grad.detach().zero_()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if set_to_none:
+                    parameter.gradient = None
+                elif parameter.grad is not None:
+                    parameter.grad = parameter.grad.detach().zero_()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; settings it does not name are the defaults.

@@ -6,7 +6,7 @@ lie along dimension 1 (0 for a single sample), in the target that dimension is m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -58,9 +58,10 @@ class ClassIndex(Unary):
     def reference(self, x: Array) -> Array:
         """One maximum where all is well: as unsigned numbers, negative ones are huge."""
         ignore = self.ignore_index
-        none_ignored = ignore is None or not 0 <= ignore < self.classes
-        if none_ignored and (x.size == 0 or x.view(np.uint64).max() < self.classes):
-            return x.copy()  # no view: memory that is an op's own may be written into
+        if ignore is None or not 0 <= ignore < self.classes:
+            highest = np.maximum.reduce(x.view(np.uint64), axis=None, initial=0)
+            if highest < self.classes or not x.size:
+                return x.copy()  # no view: memory that is an op's own may be written into
         known = (x >= 0) & (x < self.classes)
         if ignore is not None:
             known |= x == ignore
@@ -107,11 +108,18 @@ class ClassMask(Op):
 
     def reference(self, x: Array) -> Array:
         """Each index against each class."""
-        dim, after = self.dim, x.ndim - self.dim
-        classes = np.arange(self.classes)
-        if after == 0:
-            return x[..., None] == classes
-        return x.reshape(*x.shape[:dim], 1, *x.shape[dim:]) == classes.reshape(-1, *[1] * after)
+        return self._among(x.shape)(x)
+
+    def reference_for(self, *types: TensorType) -> Callable[[Array], Array]:
+        """With the classes counted already."""
+        return self._among(types[0].shape)
+
+    def _among(self, shape: tuple[int, ...]) -> Callable[[Array], Array]:
+        """The comparison, for indices of this shape."""
+        before, after = shape[: self.dim], shape[self.dim :]
+        classes = np.arange(self.classes).reshape(-1, *[1] * len(after))
+        apart = (*before, 1, *after)
+        return lambda x: x.reshape(apart) == classes
 
 
 def class_dim(ndim: int) -> int:

@@ -1,7 +1,7 @@
 """Cross-entropy of logits, in one op: log-softmax and the loss of it.
 
-Together they need no probability in the forward pass, and backward they are nearly nothing:
-probabilities minus targets. The derivation is `docs/derivations/cross_entropy.md`.
+The derivative is nearly nothing, probabilities minus targets, and known as soon as the loss is: the
+backward pass is one product. The derivation is `docs/derivations/cross_entropy.md`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from chainrule.core.coarse import CoarseOp
-from chainrule.core.dtypes import bool_
 from chainrule.core.op import Bars, Needs, Sample
 from chainrule.core.samples import spread
 from chainrule.core.types import TensorType
@@ -29,11 +28,7 @@ from chainrule.nn.functional.class_targets import (
     place_weights,
 )
 from chainrule.nn.functional.half import apply_wide
-from chainrule.nn.functional.nll_loss import (
-    class_samples,
-    index_operands,
-    reduce_places,
-)
+from chainrule.nn.functional.nll_loss import class_samples, index_operands
 from chainrule.nn.functional.reduction import REDUCTIONS, check_reduction
 from chainrule.nn.functional.softmax import log_softmax_body
 from chainrule.ops.promotion import cast
@@ -49,6 +44,8 @@ _index_samples = class_samples(-3, 3)
 class CrossEntropy(CoarseOp):
     r"""y = -w[t] ln p[t], p = softmax x, reduced.    x_bar = w[t] y_bar (p - [c = t])
 
+    The residual is the *slope*, x_bar for y_bar = 1.
+
     With label smoothing ε each loss is (1 - ε) of this, and ε/C of the sum of all classes' -w ln p.
 
     Attributes:
@@ -62,7 +59,7 @@ class CrossEntropy(CoarseOp):
     ignore_index: int = -100
     weighted: bool = False
     label_smoothing: float = 0.0
-    outputs = 5
+    outputs = 2
     constant_in: ClassVar[tuple[int, ...]] = (2,)
 
     @staticmethod
@@ -78,72 +75,59 @@ class CrossEntropy(CoarseOp):
     def type_rule(
         self, x: TensorType, target: TensorType, *weight: TensorType
     ) -> tuple[TensorType, ...]:
-        """The loss; p - [c = t], the mask of the targets, the places' weights and their sum."""
+        """The loss, and its slope: how it changes with each logit."""
         check_index_types(self, x, target, *weight)
         places = TensorType(place_shape(x), x.dtype)
-        y = places if self.reduction == "none" else TensorType((), x.dtype)
-        return y, x, TensorType(x.shape, bool_), places, TensorType((), x.dtype)
+        return places if self.reduction == "none" else TensorType((), x.dtype), x
 
-    def forward(
-        self, x: Tensor, target: Tensor, *weight: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Minus the log-probability of the target's class."""
+    def forward(self, x: Tensor, target: Tensor, *weight: Tensor) -> tuple[Tensor, tuple[Tensor]]:
+        """Minus the log-probability of the target's class; and the slope, p - [c = t]."""
         dim = class_dim(len(x.shape))
         index, hits = class_hits(x, target, self.ignore_index)
         weights = place_weights(x, index, hits, *weight)
         z = x - x.amax(dim, keepdim=True).detach()
         powers = z.exp()
         total = powers.sum(dim, keepdim=True)
-        log_p = z - total.log()
-        losses = 0 - log_p.keep_where(hits).sum(dim)  # and not -0.0 where it is certain
-        if weight:
-            losses = losses * weights
+        log_p, p = z - total.log(), powers / total
+        scores = log_p * per_class(weight[0], len(x.shape)) if weight else log_p
+        chosen = scores.keep_where(hits)
+        slope = (p - hits.to(x.dtype)) * along_classes(weights, x.shape)
         if self.label_smoothing:
-            losses = losses * (1 - self.label_smoothing) + self._smooth(index, log_p, *weight)
-        excess = powers / total - hits.to(x.dtype)
-        y = reduce_places(losses, weights, self.reduction)
-        return y, (excess, hits, weights, weights.sum())
+            counted = along_classes(index > -1, x.shape)
+            chosen, slope = self._smoothed(chosen, slope, scores, p, counted, *weight)
+        y = 0 - (chosen.sum(dim) if self.reduction == "none" else chosen.sum())  # and not -0.0
+        if self.reduction == "mean":
+            count = weights.sum()
+            y, slope = y / count, slope / count
+        return y, (slope,)
 
-    def _smooth(self, index: Tensor, log_p: Tensor, *weight: Tensor) -> Tensor:
-        """ε/C of the sum over all classes of -w ln p; 0 where the target is ignored."""
-        dim = class_dim(len(log_p.shape))
-        each = log_p * per_class(weight[0], len(log_p.shape)) if weight else log_p
-        total = each.sum(dim) * (-self.label_smoothing / log_p.shape[dim])
-        return total.where(index > -1, 0)
+    def _smoothed(
+        self, chosen: Tensor, slope: Tensor, scores: Tensor, p: Tensor, counted: Tensor, *w: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """1 - ε of these, and ε/C of w ln p and of p Σ w - w where the target is not ignored."""
+        ndim = len(p.shape)
+        classes = p.shape[class_dim(ndim)]
+        share, rest = self.label_smoothing / classes, 1 - self.label_smoothing
+        even = p * w[0].sum() - per_class(w[0], ndim) if w else p * classes - 1
+        return (
+            chosen * rest + (scores * share).keep_where(counted),
+            slope * rest + (even * share).keep_where(counted),
+        )
 
     def backward(
         self,
         y_bar: Tensor,
         y: Tensor,
-        residuals: tuple[Tensor, Tensor, Tensor, Tensor],
+        residuals: tuple[Tensor],
         x: Tensor,
         target: Tensor,
         *weight: Tensor,
         needs: Needs,
     ) -> Bars:
-        """w[t] y_bar (p - [c = t]), and its like for the smoothed part."""
-        excess, hits, weights, total = residuals
-        bar = y_bar / total if self.reduction == "mean" else y_bar
-        bars = along_classes(weights * bar, x.shape)
-        nothing = (None,) * (1 + len(weight))
-        if not self.label_smoothing:
-            return excess * bars, *nothing
-        p = excess + hits.to(excess.dtype)
-        x_bar = excess * (bars * (1 - self.label_smoothing))
-        return x_bar + self._smooth_bar(p, bar, weights, target, *weight), *nothing
-
-    def _smooth_bar(
-        self, p: Tensor, bar: Tensor, weights: Tensor, target: Tensor, *weight: Tensor
-    ) -> Tensor:
-        """ε/C y_bar (p Σ w - w), where the target is not ignored."""
-        ndim, dim = len(p.shape), class_dim(len(p.shape))
-        share = self.label_smoothing / p.shape[dim]
-        bars = (bar * share).expand(weights.shape).where(target != self.ignore_index, 0)
-        if weight:
-            inner = p * weight[0].sum() - per_class(weight[0], ndim)
-        else:
-            inner = p * p.shape[dim] - 1
-        return inner * along_classes(bars, p.shape)
+        """y_bar times the slope."""
+        (slope,) = residuals
+        bars = along_classes(y_bar, x.shape) if self.reduction == "none" else y_bar
+        return (slope * bars, None, *[None] * len(weight))
 
 
 _cross_entropy = lru_cache(CrossEntropy)  # a training step asks for the same one each time
