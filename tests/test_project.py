@@ -27,6 +27,7 @@ MODULES = sorted(
 EVERYWHERE = {""}
 THIRD_PARTY = {
     "numpy": EVERYWHERE,
+    "llvmlite": {"compile"},
     "safetensors": {"train", "interop"},
     "typer": {"cli"},
     "rich": {"cli", "train"},

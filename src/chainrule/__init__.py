@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from chainrule import func as func
     from chainrule import nn as nn
     from chainrule import optim as optim
+    from chainrule.compile import compile as compile
     from chainrule.nn.functional import celu as celu
     from chainrule.nn.functional import conv1d as conv1d
     from chainrule.nn.functional import conv2d as conv2d
@@ -92,7 +93,7 @@ bool = bool_
 short, int, long = int16, int32, int64
 half, float, double = float16, float32, float64
 
-ROOMS = ("data", "explain", "func", "interop", "ir", "nn", "optim", "serve", "train")
+ROOMS = ("compile", "data", "explain", "func", "interop", "ir", "nn", "optim", "serve", "train")
 """What is loaded when it is first named."""
 
 OWN = (

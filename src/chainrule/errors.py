@@ -14,6 +14,7 @@ __all__ = [
     "AutogradError",
     "ChainruleError",
     "CheckpointError",
+    "CompileError",
     "ConfigError",
     "DTypeError",
     "DataError",
@@ -29,6 +30,7 @@ __all__ = [
     "ShapeError",
     "StateDictError",
     "StorageError",
+    "VerifyError",
 ]
 
 
@@ -267,6 +269,30 @@ class ConfigError(ChainruleError, ValueError):
     Traceback (most recent call last):
         ...
     chainrule.errors.ConfigError: Dropout: p is 2
+    ...
+    """
+
+
+class CompileError(ChainruleError):
+    """A function that can't be compiled as it is written.
+
+    >>> import chainrule
+    >>> chainrule.compile(lambda x: x if x.sum() > 0 else -x)(chainrule.ones(2))
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.CompileError: a compiled function can't look at the numbers of bool[]
+    ...
+    """
+
+
+class VerifyError(CompileError, ValueError):
+    """A graph that is not well formed: a pass went wrong, or its text was edited.
+
+    >>> from chainrule.ir.graph_text import parse_graph
+    >>> parse_graph("graph f(%0: f32[2]):\\n  return %1")
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.VerifyError: parse_graph: %1 is used before it is made
     ...
     """
 

@@ -9,6 +9,7 @@ import hashlib
 import http.server
 import io
 import os
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -391,9 +392,9 @@ def test_the_cache_folder_follows_the_platform(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert fetch_module.cache_folder() == tmp_path / "xdg" / "chainrule"
-    monkeypatch.setattr(fetch_module.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     assert fetch_module.cache_folder().parts[-3:] == ("Library", "Caches", "chainrule")
-    monkeypatch.setattr(fetch_module.sys, "platform", "win32")
+    monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     assert fetch_module.cache_folder() == tmp_path / "local" / "chainrule"
     monkeypatch.delenv("LOCALAPPDATA")

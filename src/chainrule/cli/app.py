@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from chainrule.cli.cache import cache_app
 from chainrule.cli.data import data_app
 from chainrule.cli.evaluate import evaluate_run
 from chainrule.cli.gradcheck import gradcheck
@@ -60,6 +61,7 @@ app.command("train", no_args_is_help=True)(train)
 app.command("eval", no_args_is_help=True)(evaluate_run)
 app.command("predict", no_args_is_help=True)(predict)
 app.add_typer(data_app, name="data")
+app.add_typer(cache_app, name="cache")
 app.command("gradcheck")(gradcheck)
 app.command("version")(version)
 

@@ -7,11 +7,11 @@ of their own. Files that are downloaded must match the publisher's digests.
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chainrule.data.cache import cache_folder
 from chainrule.data.catalog import DataSetInfo, describe
 from chainrule.data.files import atomic_file
 from chainrule.data.transfer import download
@@ -44,24 +44,6 @@ class DataFiles:
     test_images: Path
     test_labels: Path
     origin: str
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: the platform's cache folder for this user.
-
-    `$XDG_CACHE_HOME/chainrule` or `~/.cache/chainrule`, `~/Library/Caches/chainrule` on macOS,
-    `%LOCALAPPDATA%/chainrule` on Windows.
-
-    >>> cache_folder().name
-    'chainrule'
-    """
-    if sys.platform == "win32":
-        root = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        root = str(Path.home() / "Library" / "Caches")
-    else:
-        root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root) / "chainrule"
 
 
 def locate(

@@ -18,9 +18,18 @@ from chainrule.tensor import Tensor
 if TYPE_CHECKING:
     from chainrule.nn.module import Module
 
-__all__ = ["Registry"]
+__all__ = ["Changes", "Registry"]
 
 KINDS = ("_parameters", "_buffers", "_modules")
+
+
+class Changes:
+    """Counts how often anything was registered, or taken away, in any module.
+
+    Whoever holds parts of modules (a compiled function) need look for others only after a change.
+    """
+
+    count: int = 0
 
 
 class _Misspelled(ModuleError):
@@ -102,6 +111,7 @@ class Registry:
 
     def _register(self, kind: str, name: str, value: Any) -> None:
         own = self.__dict__
+        Changes.count += 1
         if "_modules" not in own:
             raise ModuleError(
                 f"{type(self).__name__}.{name} was set before the module was ready for it",
@@ -121,6 +131,7 @@ class Registry:
             self._non_persistent.add(name)
 
     def __delattr__(self, name: str) -> None:
+        Changes.count += 1
         for kind in KINDS:
             self.__dict__[kind].pop(name, None)
         self._non_persistent.discard(name)

@@ -1,0 +1,69 @@
+"""What a program does, for people: its kernels with their loops, arithmetic and schedules."""
+
+from __future__ import annotations
+
+import math
+
+from chainrule.compile.kernels import Kernels, Planned
+from chainrule.compile.lowering import Guard, Host
+from chainrule.compile.profile import flops, traffic
+from chainrule.ir.nest import Axis
+
+__all__ = ["describe"]
+
+
+def describe(kernels: Kernels) -> str:
+    """The kernels in order, and the ops of the host with the reason."""
+    planned = kernels.planned()
+    total = sum(flops(each.nest) for each in planned)
+    lines = [
+        f"{len(planned)} kernels, {_count(total)}FLOP, {_count(kernels.arena_bytes)}B of memory"
+    ]
+    width = max([len(each.kernel.name) for each in planned], default=6)
+    for segment in kernels.segments:
+        if isinstance(segment, Host):
+            where = f" ({segment.location})" if segment.location else ""
+            lines.append(f"  on the host: {segment.op.name}, because {segment.reason}{where}")
+            continue
+        for step in segment:
+            if isinstance(step, Guard):
+                lines.append("  stop if a value is not allowed: the reference says which")
+            else:
+                lines.append(_kernel(step, width))
+    return "\n".join(lines)
+
+
+def _kernel(step: Planned, width: int) -> str:
+    nest, schedule = step.nest, step.schedule
+    work, nbytes = flops(nest), traffic(nest)
+    over = " x ".join(map(_axis, nest.maps)) or "1"
+    summed = f" over {' x '.join(map(_axis, nest.reduces))}" if nest.reduces else ""
+    how: list[str] = []
+    if schedule.lane:
+        how.append(f"{schedule.lanes} lanes of {schedule.lane}")
+    tile = [f"{factor} {axis}" for axis, factor in schedule.tile if factor > 1]
+    if tile:
+        how.append(f"tile {' x '.join(tile)}")
+    if len(schedule.order) > 1:
+        how.append(f"loops {' '.join(schedule.order)}")
+    if schedule.staged:
+        how.append(f"staged {', '.join(buffer for buffer, _ in schedule.staged)}")
+    how.append(f"threads share {schedule.split}" if schedule.split else "one thread")
+    size = f"{_count(work)}FLOP {_count(nbytes)}B"
+    return f"  {step.kernel.name:{width}}  {size:>20}  {over}{summed}; {', '.join(how)}"
+
+
+def _axis(axis: Axis) -> str:
+    return f"{axis.name}:{axis.size}"
+
+
+def _count(number: int) -> str:
+    """A number with a unit: 12.8 M.
+
+    >>> _count(12_800_000), _count(640)
+    ('12.8 M', '640 ')
+    """
+    if number < 1000:
+        return f"{number} "
+    power = min(int(math.log10(number) // 3), 4)
+    return f"{number / 1000**power:.3g} {' kMGT'[power]}"
