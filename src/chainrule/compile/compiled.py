@@ -159,6 +159,7 @@ class Compiled:
         self._fast: Callable[[tuple[Any, ...]], Any] | None = None
         self._programs: dict[Any, list[Program]] = {}
         self._count = 0
+        self._told: set[str] = set()
         self._moving: set[tuple[Any, int]] = set()  # floats that are arguments of programs
         self._fixed: set[tuple[Any, int]] = set()  # floats that can't be
         self._odd: dict[Any, int] = {}  # how often a batch of another size was met
@@ -259,6 +260,21 @@ class Compiled:
             self._fast = program.fast
         return result
 
+    def prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Compile it for arguments of this kind, and do nothing with them.
+
+        >>> import chainrule
+        >>> double = chainrule.compile(lambda x: x * 2)
+        >>> double.prepare(chainrule.ones(2))
+        >>> double.count
+        1
+        """
+        stack = current_stack()
+        if is_plain(stack):
+            structure, leaves = self._taken_apart(args, kwargs)
+            with _tracing:
+                self._find(structure, leaves, stack)
+
     def _taken_apart(self, args: Any, kwargs: dict[str, Any]) -> tuple[Any, list[Leaf]]:
         leaves: list[Leaf] = []
         names = self._argument_names()
@@ -321,6 +337,13 @@ class Compiled:
         )  # a float may have turned out to be fixed
         self._programs.setdefault(key, []).append(program)
         self._count += 1
+        hosted = [name for name in program.host_ops() if name not in self._told]
+        if hosted:
+            self._told.update(hosted)
+            print_line(
+                f"{self._name}: NumPy carries out {', '.join(hosted)} between the kernels; "
+                f".explain() says why"
+            )
         while len(self.programs) > KINDS:
             self._programs.pop(next(iter(self._programs)))
         return program, key

@@ -35,7 +35,7 @@ from chainrule.compile.trees import (
     weight,
 )
 from chainrule.compile.views import View, contiguous
-from chainrule.core.dtypes import DType
+from chainrule.core.dtypes import DType, float16
 from chainrule.core.families import Elementwise
 from chainrule.core.op import Op
 from chainrule.core.types import TensorType
@@ -295,7 +295,12 @@ class _Lowering(Context):
                 self._source(name, kind, index, value)
         for each in self.graph.constants:
             array = each.array
-            if array.size and (array == array.flat[0]).all() and not _negative_zero(array):
+            same = (
+                array.size
+                and each.value.type.dtype is not float16
+                and (array == array.flat[0]).all()
+            )
+            if same and not _negative_zero(array):
                 number = array.flat[0].item()
                 self.trees[each.value.number] = Number(number, each.value.type.dtype)
                 self.types[each.value.number] = each.value.type

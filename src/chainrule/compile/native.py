@@ -8,10 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compile.binary import Binary, HostSegment, NativeSegment, Place, compiled_binary
+from chainrule.compile.binary import (
+    Binary,
+    HostSegment,
+    NativeSegment,
+    Place,
+    compiled_binary,
+    segment_functions,
+)
 from chainrule.compile.kernels import Kernels, plan_kernels
 from chainrule.compile.listing import describe
 from chainrule.compile.machine_code import load
+from chainrule.compile.module_text import write_module
 from chainrule.compile.reference import ReferenceExecutable
 from chainrule.compile.target import Target, host_target
 from chainrule.compile.team import team
@@ -19,6 +27,8 @@ from chainrule.core.base import as_tuple
 from chainrule.core.interpret import Stack, bind, enter, leave
 from chainrule.eager import Eager
 from chainrule.ir.graph import Graph
+from chainrule.ir.graph_text import format_graph
+from chainrule.ir.nest_text import format_nest
 from chainrule.tensor import Tensor
 
 __all__ = ["NativeExecutable", "build"]
@@ -152,6 +162,22 @@ class NativeExecutable:
         """The reference says what is wrong with the values; the state has not been touched."""
         self._reference = self._reference or ReferenceExecutable(self.graph)
         return self._reference.run(arguments, state)
+
+    def host_ops(self) -> list[str]:
+        """The names of the ops that NumPy carries out between the kernels, each once."""
+        hosted = [each.op.name for each in self.binary.segments if isinstance(each, HostSegment)]
+        return list(dict.fromkeys(hosted))
+
+    def stages(self) -> dict[str, str]:
+        """What became of the graph, stage by stage, as text."""
+        kernels = self.kernels
+        planned = kernels.planned()
+        return {
+            "optimized": format_graph(kernels.graph),
+            "nests": "\n".join([format_nest(each.nest) for each in planned]),
+            "schedules": "\n".join([f"{e.kernel.name}: {e.schedule}" for e in planned]),
+            "llvm": write_module(kernels, segment_functions(kernels), self.target),
+        }
 
     def describe(self) -> str:
         """The kernels, and what runs on the host and why."""

@@ -126,6 +126,11 @@ class Program:
         if not self._strided and self._returner is None:
             self.fast = write_fast_path(self)
 
+    def host_ops(self) -> list[str]:
+        """The names of the ops that are not native, where the others are."""
+        names: Callable[[], list[str]] | None = getattr(self.executable, "host_ops", None)
+        return [] if names is None else names()
+
     # -- is it the right one? -----------------------------------------------------------------
 
     def misfit(self) -> str:

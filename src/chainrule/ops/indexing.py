@@ -52,7 +52,7 @@ def getitem(input: Tensor, key: Any) -> Tensor:
     shape = input.value.shape
     if type(key) is int and shape:  # the loop over a tensor
         return bind(Slice((position(key, shape[0], 0),)), input)
-    if shape and is_tensor(key) and key.value.dtype == np.int64 and key.value.ndim:
+    if shape and is_tensor(key) and key.value.dtype == np.int64 and key.value.shape:
         return bind(_ROWS, input, key)  # a batch, picked by number
     basic, advanced = parse(key, shape)
     if advanced is None:
