@@ -27,7 +27,7 @@ def test_defaults_suit_the_model_and_the_optimizer():
         {"dataset": "cifar"},
         {"dataset": 3},
         {"model": "vgg"},
-        {"engine": "compiled"},
+        {"engine": "warp"},
         {"optimizer": "magic"},
         {"schedule": "none"},
         {"epochs": 0},

@@ -13,6 +13,7 @@ import pytest
 from tests.train.drawn_runs import Crash, CrashAt, small_config, trainer_in, weights
 
 from chainrule.errors import CheckpointError, ConfigError, NumericalError, StorageError
+from chainrule.nn import CrossEntropyLoss
 from chainrule.train import Interrupted, RunFolder, Trainer, build_engine, build_model
 from chainrule.train import checkpoint as checkpoint_module
 from chainrule.train.checkpoint import find_checkpoints
@@ -79,9 +80,9 @@ def test_engines_and_repeats_give_the_same_bits(tmp_path, model):
 
 
 def test_an_unknown_engine_is_told_with_those_that_are():
-    with pytest.raises(ConfigError, match="'compiled'") as caught:
-        build_engine("compiled", build_model("mlp"), None)  # type: ignore[arg-type]
-    assert "tape, layers" in caught.value.cure
+    with pytest.raises(ConfigError, match="'warp'") as caught:
+        build_engine("warp", build_model("mlp"), CrossEntropyLoss(), [])
+    assert "tape, layers, compiled" in caught.value.cure
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ def evaluate_run(
     from chainrule.cli.saved import load_run
     from chainrule.cli.screen import Downloads, console
     from chainrule.errors import ConfigError
-    from chainrule.train import evaluate, find_source, load_test
+    from chainrule.train import find_source, load_test
+    from chainrule.train.engines import build_scoring
 
     screen = console()
     saved = load_run(run, checkpoint)
@@ -57,7 +58,7 @@ def evaluate_run(
             f"{name} has {len(classes)} classes, the network of {run} tells {len(saved.classes)}",
             cure="test it on a data set of as many classes",
         )
-    score = evaluate(saved.model, pictures, len(classes))
+    score = build_scoring(saved.config.engine, saved.model)(pictures, len(classes))
     counts = score.confusion.sum(1)
     if as_json:
         result: dict[str, Any] = {

@@ -26,8 +26,11 @@ STAGE = 64 * 1024
 CLOSE = 4
 """How many of the cheapest schedules are compared by what they fetch, too."""
 
-SERIAL = 20_000
-"""Below so many cycles of work, one thread is enough, and compiling less is worth more."""
+SMALL = 20_000
+"""Below so many cycles of work, compiling less is worth more than running faster."""
+
+PARALLEL = 60_000
+"""From so many cycles on, threads share the work: less is done before they have met."""
 
 _PAIRS = ((6, 2), (2, 6), (4, 3), (3, 4), (5, 2), (2, 5), (4, 2), (2, 4), (3, 3), (3, 2), (2, 3))
 _SINGLES = (12, 8, 6, 5, 4, 3, 2)
@@ -71,7 +74,7 @@ class _Search:
         order, _ = self._order(lane, tile)
         parallel = [axis for axis in order if axis in self.free][:2]
         split = ""
-        if total > SERIAL and parallel:
+        if total > PARALLEL and parallel:
             split = max(parallel, key=lambda axis: min(self._blocks(axis, lane, tile), 8))
         reduce_order = self._reduce_order(lane)
         return Schedule(
@@ -80,7 +83,7 @@ class _Search:
             lane=lane,
             lanes=model.lanes if lane else 1,
             tile=tuple(tile.items()),
-            unroll=self._unroll(reduce_order, lane, tile) if total > SERIAL else 1,
+            unroll=self._unroll(reduce_order, lane, tile) if total > SMALL else 1,
             split=split,
             staged=self._staged(order, lane, tile),
         )
@@ -94,7 +97,7 @@ class _Search:
                 found.append((cycles, lane, tile))
         found.sort(key=lambda each: each[0])
         near = [each for each in found[:CLOSE] if each[0] < 1.3 * found[0][0]]
-        if near[0][0] > SERIAL:
+        if near[0][0] > SMALL:
             near = [
                 (cycles + self._order(lane, tile)[1] / BYTES, lane, tile)
                 for cycles, lane, tile in near

@@ -36,7 +36,7 @@ _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 _CODES = {np.dtype(name).newbyteorder("="): code for code, name in _DTYPES.items()}
 _KINDS = ", ".join(f"0x{code:02x} {np.dtype(name).name}" for code, name in _DTYPES.items())
 _GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 20
+_CHUNK = 1 << 22
 MAX_BYTES = 4 << 30  # EMNIST's largest part is 0.55 GB
 
 
@@ -164,10 +164,7 @@ def _stream(path: Path) -> Generator[tuple[IO[bytes], bool]]:
             if magic != _GZIP_MAGIC:
                 yield file, False
                 return
-            import gzip
-
-            with gzip.open(file, "rb") as unpacked:
-                yield cast("IO[bytes]", unpacked), True
+            yield cast("IO[bytes]", _Unpacked(file)), True
     except DataError:
         raise
     except IsADirectoryError as error:
@@ -178,6 +175,64 @@ def _stream(path: Path) -> Generator[tuple[IO[bytes], bool]]:
         raise _bad(path, "a whole gzip stream", "one that ends early (truncated)") from error
     except (OSError, ValueError, _zlib_error()) as error:
         raise _bad(path, "a readable IDX file", f"{type(error).__name__}: {error}") from error
+
+
+class _Unpacked:
+    """What a gzip file holds, by as few calls of zlib as there are reads.
+
+    Python's own reader makes a call for each 32 KB, and may wait for the interpreter's lock after
+    each, where another thread computes while this one reads.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._packed = b""
+        self._inflate = _inflater()
+
+    def read(self, size: int) -> bytes:
+        """So many bytes; fewer only at the end, where the CRC and the length have been checked.
+
+        Raises:
+            EOFError: the stream ends early.
+            OSError: what was unpacked is not what was packed.
+        """
+        parts: list[bytes] = []
+        while size > 0 and (not self._inflate.eof or self._has_another_member()):
+            self._packed = self._packed or self._file.read(_CHUNK)
+            at_end = not self._packed
+            part = self._inflated(size)
+            if at_end and not part and not self._inflate.eof:
+                raise EOFError("the stream ends before its end was marked")
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def _has_another_member(self) -> bool:
+        """Whether packed bytes follow on a member's end; zeros may pad a file."""
+        left = (self._inflate.unused_data or self._packed).lstrip(b"\0")
+        while not left and (more := self._file.read(_CHUNK)):
+            left = more.lstrip(b"\0")
+        self._packed = left
+        if left:
+            self._inflate = _inflater()
+        return bool(left)
+
+    def _inflated(self, size: int) -> bytes:
+        try:
+            part = self._inflate.decompress(self._packed, size)
+        except _zlib_error() as error:
+            if "check" not in str(error):
+                raise
+            raise OSError(f"the CRC or the length is another: {error}") from error
+        self._packed = self._inflate.unconsumed_tail
+        return part
+
+
+def _inflater() -> Any:
+    """What unpacks one member, its header and its CRC included."""
+    import zlib
+
+    return zlib.decompressobj(wbits=31)
 
 
 def _zlib_error() -> type[Exception]:

@@ -6,9 +6,10 @@ command line trains are in `models.py`.
 
 from chainrule.train.checkpoint import Checkpoint
 from chainrule.train.config import TrainConfig
-from chainrule.train.engines import Engine, build_engine
+from chainrule.train.engines import Engine, build_engine, default_engine
 from chainrule.train.evaluate import Score, evaluate, probabilities
 from chainrule.train.interrupt import Interrupted
+from chainrule.train.learner import Learner, build_learner, load_and_prepare
 from chainrule.train.models import build_model
 from chainrule.train.pictures import Pictures, Source, find_source, load_pictures, load_test
 from chainrule.train.run import RunFolder
@@ -19,6 +20,7 @@ __all__ = [
     "Checkpoint",
     "Engine",
     "Interrupted",
+    "Learner",
     "Pictures",
     "RunFolder",
     "Score",
@@ -26,10 +28,13 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "build_engine",
+    "build_learner",
     "build_model",
+    "default_engine",
     "evaluate",
     "find_source",
     "learning_rate",
+    "load_and_prepare",
     "load_pictures",
     "load_test",
     "probabilities",

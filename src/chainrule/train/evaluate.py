@@ -13,7 +13,7 @@ from chainrule.data import DataLoader, TensorDataset
 from chainrule.nn import Module
 from chainrule.nn.functional import cross_entropy, softmax
 from chainrule.ops.from_data import from_numpy
-from chainrule.train.pictures import normaliser
+from chainrule.train.pictures import Normaliser
 
 __all__ = ["Score", "evaluate", "probabilities"]
 
@@ -73,7 +73,7 @@ def probabilities(
     >>> p.shape, np.allclose(p.sum(1), 1)
     ((3, 10), True)
     """
-    x = normaliser(mean, std)(images[:, None])
+    x = Normaliser(mean, std)(images[:, None])
     model.eval()
     with no_grad():
         return softmax(model(from_numpy(x)), 1).numpy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from chainrule.errors import ConfigError
 from chainrule.nn import (
+    BatchNorm2d,
     Conv2d,
     Dropout,
     Flatten,
@@ -28,7 +29,9 @@ def build_model(name: str, classes: int = 10) -> Sequential:
         name: `mlp`: 784-128-classes, ReLU. `lenet`: two 5x5 convolutions of 6 and 16 channels with
             max pooling, then 120-84-classes (LeCun et al. 1998; ReLU and max pooling as it is
             taught today). `cnn`: 3x3 convolutions of 32 and 64 channels, max pooling, dropout,
-            9216-128-classes: PyTorch's MNIST example.
+            9216-128-classes: PyTorch's MNIST example. `small`: convolutions of 6 (5x5, stride 2),
+            12 and 24 channels (3x3) with batch norm, max pooling, 384-classes: 99 % of MNIST for
+            the fewest operations.
         classes: how many there are.
 
     Raises:
@@ -37,7 +40,7 @@ def build_model(name: str, classes: int = 10) -> Sequential:
     >>> sum(p.numel() for p in build_model("mlp").parameters())
     101770
     """
-    makers = {"mlp": _mlp, "lenet": _lenet, "cnn": _cnn}
+    makers = {"mlp": _mlp, "lenet": _lenet, "cnn": _cnn, "small": _small}
     if name not in makers:
         raise ConfigError(
             f"there is no model {name!r}", cure=f"choose one of {', '.join(makers)}", model=name
@@ -84,4 +87,21 @@ def _cnn(classes: int) -> dict[str, Module]:
         "relu3": ReLU(),
         "dropout2": Dropout(0.5),
         "fc2": Linear(128, classes),
+    }
+
+
+def _small(classes: int) -> dict[str, Module]:
+    return {
+        "conv1": Conv2d(1, 6, 5, stride=2, padding=2),
+        "norm1": BatchNorm2d(6),
+        "relu1": ReLU(),
+        "conv2": Conv2d(6, 12, 3),
+        "norm2": BatchNorm2d(12),
+        "relu2": ReLU(),
+        "pool": MaxPool2d(2),
+        "conv3": Conv2d(12, 24, 3),
+        "norm3": BatchNorm2d(24),
+        "relu3": ReLU(),
+        "flatten": Flatten(),
+        "fc": Linear(384, classes),
     }

@@ -15,19 +15,15 @@ import numpy as np
 
 from chainrule.data import DataLoader
 from chainrule.errors import ChainruleError, CheckpointError, NumericalError
-from chainrule.nn import CrossEntropyLoss
 from chainrule.ops.from_data import from_numpy
-from chainrule.ops.generator import get_rng_state, manual_seed, set_rng_state
+from chainrule.ops.generator import get_rng_state, set_rng_state
 from chainrule.tensor import Tensor
 from chainrule.train.checkpoint import Checkpoint, keep_only, write_checkpoint
 from chainrule.train.config import TrainConfig
-from chainrule.train.engines import build_engine
-from chainrule.train.evaluate import evaluate
 from chainrule.train.interrupt import Interrupted, Interruption
+from chainrule.train.learner import Learner, build_learner
 from chainrule.train.metrics import MetricsFile
-from chainrule.train.models import build_model
 from chainrule.train.optimizer_state import pack_optimizers, unpack_optimizers
-from chainrule.train.optimizers import build_optimizers
 from chainrule.train.pictures import Pictures
 from chainrule.train.position import Meter, Position
 from chainrule.train.progress import Reporter, SilentReporter, StepReport
@@ -46,9 +42,11 @@ class Trainer:
         run: the run's folder.
         report: hears of the progress.
         source: where the data came from, for the summary.
+        learner: what `build_learner` gave for these settings, just now; the default is to call it.
 
     Raises:
         ConfigError: the engine can't train this network.
+        MissingDependencyError: the engine compiles, and llvmlite is not installed.
 
     >>> import tempfile
     >>> from chainrule.train import RunFolder, TrainConfig, Trainer, load_pictures
@@ -67,19 +65,20 @@ class Trainer:
         run: RunFolder,
         report: Reporter | None = None,
         source: str = "",
+        learner: Learner | None = None,
     ) -> None:
         self.config, self.pictures, self.run_folder = config, pictures, run
         self.report = report or SilentReporter()
         self.source = source
-        manual_seed(config.seed)
-        self.model = build_model(config.model, len(pictures.classes))
-        self.engine = build_engine(config.engine, self.model, CrossEntropyLoss())
-        self.optimizers = build_optimizers(
-            config.optimizer, self.model, config.lr, config.weight_decay
-        )
+        size = min(config.batch_size, len(pictures.train))
+        fits = (len(pictures.classes), size)
+        if learner is None or (learner.classes, learner.batch_size) != fits:
+            learner = build_learner(config, len(pictures.classes), size)
+        self.model, self.engine = learner.model, learner.engine
+        self.optimizers = learner.optimizers
         self.rates = [each.defaults["lr"] for each in self.optimizers]
         self.loader = DataLoader(
-            pictures.train,
+            self.engine.source(pictures.train),
             batch_size=config.batch_size,
             shuffle=True,
             generator=np.random.default_rng([config.seed, 2]),
@@ -138,15 +137,14 @@ class Trainer:
                 self._stop_if_asked(interruption)
 
     def _step(self, x: Tensor, y: Tensor) -> None:
-        """One step: gradients, the check of the loss, the optimizer's move, the counts."""
+        """One step, the check of its loss, the counts."""
         config, position = self.config, self.position
         factor = learning_rate(config.schedule, 1.0, position.step, self.steps)
         lr = config.lr * factor
         for optimizer, rate in zip(self.optimizers, self.rates):
-            optimizer.zero_grad()
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
-        loss, logits = self.engine.gradients(x, y)
+        loss, right = self.engine.step(x, y)
         value = float(loss.item())
         if not math.isfinite(value):
             raise NumericalError(
@@ -156,10 +154,8 @@ class Trainer:
                 step=position.step + 1,
                 lr=lr,
             )
-        for optimizer in self.optimizers:
-            optimizer.step()
         position.step += 1
-        correct = int((logits.numpy().argmax(1) == y.numpy()).sum())
+        correct = int(right.item())
         position.in_epoch.add(value, correct, len(x))
         position.in_interval.add(value, correct, len(x))
         self._count_time()
@@ -190,7 +186,7 @@ class Trainer:
         }
         judged = position.in_epoch.accuracy
         if len(self.pictures.validation):
-            score = evaluate(self.model, self.pictures.validation, len(self.pictures.classes))
+            score = self.engine.evaluate(self.pictures.validation, len(self.pictures.classes))
             line |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
             judged = score.accuracy
         self._count_time()
@@ -207,7 +203,7 @@ class Trainer:
     def _finish(self, seconds: float) -> dict[str, Any]:
         """The final test, and the summary."""
         begin = time.perf_counter()
-        score = evaluate(self.model, self.pictures.test, len(self.pictures.classes))
+        score = self.engine.evaluate(self.pictures.test, len(self.pictures.classes))
         config, position = self.config, self.position
         total = max(seconds, position.seconds) + time.perf_counter() - begin
         summary = {
