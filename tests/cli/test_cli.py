@@ -548,3 +548,55 @@ def test_a_checkpoint_of_another_network_is_told(trained, tmp_path, monkeypatch)
     assert done.exit_code == 1
     assert "does not fit" in done.stderr
     assert "the version of chainrule that wrote it" in done.stderr
+
+
+# ---- engines ---------------------------------------------------------------------------------
+
+
+def test_training_is_compiled_where_it_can_be_and_says_so(tmp_path):
+    pytest.importorskip("llvmlite")
+    out = tmp_path / "run"
+    done = run("train", "drawn", "--limit", 240, "--epochs", 1, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "engine  compiled: a step is one program of machine code" in done.output
+    assert json.loads((out / "config.json").read_text())["engine"] == "compiled"
+    assert json.loads((out / "summary.json").read_text())["engine"] == "compiled"
+
+
+def test_without_llvmlite_training_takes_the_tape_and_says_what_to_install(tmp_path, monkeypatch):
+    from chainrule.train import engines
+
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    words = ("train", "drawn", "--limit", 120, "--epochs", 1)
+    done = run(*words, "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"engine  tape: .*llvmlite.*pip install", done.output)
+    done = run(*words, "--out", tmp_path / "other", "--engine", "compiled")
+    assert done.exit_code == 1
+    assert "pip install" in done.stderr
+
+
+def test_the_engine_can_be_chosen_and_is_kept_on_resuming(tmp_path):
+    out = tmp_path / "run"
+    words = ("train", "drawn", "--limit", 120, "--epochs", 1, "--out", out)
+    done = run(*words, "--engine", "tape")
+    assert "engine  tape: autograd, op by op" in done.output
+    (out / "summary.json").unlink()
+    for engine in ("layers", "compiled"):
+        done = run("train", "drawn", "--resume", "--out", out, "--engine", engine)
+        assert done.exit_code == 2
+        assert f"has engine 'tape', not {engine!r}" in done.stderr
+    assert run("train", "drawn", "--resume", "--out", out).exit_code == 0
+
+
+def test_the_compiler_is_not_loaded_where_nothing_is_compiled(tmp_path):
+    words = ["train", "drawn", "--limit", "60", "--epochs", "1", "--engine", "tape"]
+    script = (
+        f"import sys; sys.argv = ['chainrule', *{words}, '--out', {str(tmp_path / 'run')!r}]\n"
+        "import atexit; atexit.register(lambda: print(*sys.modules))\n"
+        "from chainrule.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split("\n")[-2].split())
+    assert not loaded & {"llvmlite", "chainrule.compile.native", "chainrule.compile.compiled"}

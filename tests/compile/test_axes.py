@@ -10,7 +10,7 @@ from chainrule.ir.nest_text import parse_nest
 from chainrule.ir.verify_nest import verify_nest
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(nests())
 def test_a_nest_with_fewer_axes_computes_the_same(nest):
     merged = merge_axes(nest)

@@ -25,23 +25,25 @@ from chainrule.ir.verify_nest import verify_nest
 AVX2 = Target("x86_64-unknown-linux-gnu", "haswell", "+avx2,+fma", 32, 16, True, 2)
 
 
-@pytest.fixture
-def by_chance(monkeypatch):
+def improve_by_chance(lowered, seed):
     """`improve`, with a model of the processor that says anything."""
+    chance = random.Random(seed)
 
-    def run(lowered, seed):
-        chance = random.Random(seed)
+    def cost(nest, target, among=None):
+        lanes = [axis.name for axis in (*nest.maps, *nest.reduces)]
+        return chance.uniform(1, 1000), [(chance.choice(lanes or [""]), {})]
 
-        def cost(nest, target, among=None):
-            lanes = [axis.name for axis in (*nest.maps, *nest.reduces)]
-            return chance.uniform(1, 1000), [(chance.choice(lanes or [""]), {})]
-
-        monkeypatch.setattr(blocking, "cost", cost)
-        monkeypatch.setattr(blocking, "WORTH", 1)
-        monkeypatch.setattr(blocking, "GOOD", 0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        always(patch, cost)
         improve(lowered, AVX2)
 
-    return run
+
+def always(patch, cost):
+    """Try all that there is to try, and believe another model."""
+    patch.setattr(blocking, "cost", cost)
+    patch.setattr(blocking, "WORTH", 1)
+    patch.setattr(blocking, "GOOD", 0.0)
+    patch.setattr(blocking, "RUN", 1)
 
 
 def lowered_of(nests):
@@ -69,7 +71,9 @@ def assert_same(before, lowered):
 
 
 def copies(lowered):
-    return [nest for nest in lowered.steps if nest.name == "ordered"]
+    """Where %x is put in another order."""
+    ordered = [nest for nest in lowered.steps if nest.name == "ordered"]
+    return [nest for nest in ordered if [load.buffer for load in loads(nest)] == ["x"]]
 
 
 # ---- drawn programs --------------------------------------------------------------------------
@@ -108,16 +112,16 @@ def products(draw, index):
     return Nest("product", maps, tuple(ks), tuple(stores))
 
 
-@settings(max_examples=250)
-@given(st.data())
-def test_any_way_of_rewriting_gives_the_same(data, by_chance):
+@settings(max_examples=150)
+@given(data=st.data())
+def test_any_way_of_rewriting_gives_the_same(data):
     nests = [data.draw(products(index)) for index in range(data.draw(st.integers(1, 4)))]
     if data.draw(st.booleans()):  # state is written last
         old = Load("a", Affine(0, (("n", 1),)), float64)
         store = Store("a", old.at, Call("add", (old, Literal(1, float64)), float64))
         nests.append(Nest("update", (Axis("n", 4),), (), (store,)))
     lowered = lowered_of(nests)
-    by_chance(lowered, data.draw(st.integers(0, 10_000)))
+    improve_by_chance(lowered, data.draw(st.integers(0, 10_000)))
     assert_same(nests, lowered)
 
 
@@ -125,7 +129,7 @@ def test_any_way_of_rewriting_gives_the_same(data, by_chance):
 
 CUBE = """nest first(i: 4, o: 4 | j: 4, k: 4):
   reads %x f64, %w f64
-  %y[4 i + o] = sum[j, k](mul(%x[{x}], %w[16 o + 4 j + k]))"""
+  %y[4 i + o] = sum[j, k](mul(%x[{x}], %w[16 o + j + 4 k]))"""
 
 
 def cube(at, name="y"):
@@ -146,12 +150,10 @@ def copying(monkeypatch):
             reads = [load for load in loads(nest) if load.buffer.startswith("ordered")]
             if nest.name == "ordered":
                 return 0.0, [("", {})]
-            good = [load for load in reads if load.at.stride(wanted[0]) == 1]
+            good = [load for load in reads if load.at.stride(wanted[0]) == 1 and nest.reduces]
             return (1.0 if good else 100.0), [("", {})]
 
-        monkeypatch.setattr(blocking, "cost", cost)
-        monkeypatch.setattr(blocking, "WORTH", 1)
-        monkeypatch.setattr(blocking, "GOOD", 0.0)
+        always(monkeypatch, cost)
         taken = blocking._Improving._take
 
         def take(self, variant, reduce):
@@ -220,9 +222,7 @@ def in_parts(monkeypatch, nest):
     def cost(nest, target, among=None):
         return (1.0 if nest.name == "part" else 1000.0), [("o", {})]
 
-    monkeypatch.setattr(blocking, "cost", cost)
-    monkeypatch.setattr(blocking, "WORTH", 1)
-    monkeypatch.setattr(blocking, "GOOD", 0.0)
+    always(monkeypatch, cost)
     lowered = lowered_of([nest])
     improve(lowered, AVX2)
     assert_same([nest], lowered)

@@ -152,9 +152,9 @@ def test_steps_that_come_one_after_the_other_are_outermost_and_not_shared():
 @targets
 def test_twice_the_work_takes_about_twice_as_long(target):
     small, large = (cost(product(256, 256, k), target)[0] for k in (128, 256))
-    assert 1.6 < large / small < 2.6
+    assert 1.5 < large / small < 2.6
     best = 256 * 256 * 128 / 2 / (target.vector_bytes // 4)
-    assert best <= small < 3 * best
+    assert best <= small < 8 * best
 
 
 @given(nests())

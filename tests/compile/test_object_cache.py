@@ -396,7 +396,7 @@ def test_a_writer_that_is_killed_leaves_nothing_harmful(cache):
         found = cache.get(KEY)
         assert found is None or found[1] == b"x" * 3_000_000
     cache.clear()
-    assert list(cache.folder.iterdir()) == []
+    assert list(cache.folder.glob("*")) == []  # it may not have come to make the folder
 
 
 # ---- its size --------------------------------------------------------------------------------

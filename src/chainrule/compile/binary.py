@@ -118,15 +118,22 @@ def _place(listed: Any) -> Place:
     return Place(kind, at, dtype, tuple(shape))
 
 
-def compiled_binary(graph: Graph, target: Target) -> tuple[Binary, Kernels | None]:
+def compiled_binary(
+    graph: Graph, target: Target, *, anew: bool = False
+) -> tuple[Binary, Kernels | None]:
     """The program of a graph: from the cache if it is there, else made, and put there.
+
+    Args:
+        graph: the graph.
+        target: the processor.
+        anew: don't take what is in the cache.
 
     Returns:
         the program, and how it was made if it was.
     """
     cache = object_cache()
     key = key_of(format_graph(graph), target)
-    if cache is not None:
+    if cache is not None and not anew:
         found = cache.get(key)
         if found is not None:
             try:

@@ -279,11 +279,14 @@ class _Writer:
         pool, order = self.pool, self.schedule.order
         levels: list[list[int]] = [[] for _ in range(len(order) + 1)]
 
+        again = self._read_again()
+
         def level(number: int) -> int:
             axes = pool.axes[number]
             if axes & {axis.name for axis in self.nest.reduces}:
                 return len(order) + 1
-            return max((order.index(axis) + 1 for axis in axes), default=0)
+            first = len(self.nest.sequential) if number in again else 0
+            return max([first, *[order.index(axis) + 1 for axis in axes]])
 
         found = [level(number) for number in range(len(pool.exprs))]
         users: list[int] = [-1] * len(found)
@@ -298,6 +301,16 @@ class _Writer:
             if whole and not isinstance(expr, Literal | Iota) and found[number] < users[number]:
                 levels[found[number]].append(number)
         return levels
+
+    def _read_again(self) -> set[int]:
+        """What may have changed since the last step of a sequential axis: it is stored to."""
+        stored = {store.buffer for store in self.nest.stores}
+        found: set[int] = set()
+        for number, expr in enumerate(self.pool.exprs if self.nest.sequential else []):
+            written = isinstance(expr, Load) and expr.buffer in stored
+            if written or not found.isdisjoint(self.pool.parts[number]):
+                found.add(number)
+        return found
 
     def _hoist(self, level: int) -> None:
         for number in self.hoisted[level]:
@@ -460,8 +473,7 @@ class _Writer:
         axes = self.pool.axes[number]
         for step, column in enumerate(columns):
             point = {**at, axis: step}
-            key = number, tuple([(a, s) for a, s in point.items() if a in axes])
-            self.scopes[-1][key] = _Register(column, expr.dtype, lanes)
+            self.scopes[-1][_key(number, point, axes)] = _Register(column, expr.dtype, lanes)
         return columns[at[axis]]
 
     def _store_turned(
@@ -497,7 +509,8 @@ class _Writer:
             lanes = self._lanes_inside(number)
             if self.lane in expr.axes:
                 register, lanes = self._across(register, expr), 1
-            self.scopes[-1][number, coords] = _Register(register, expr.dtype, lanes)
+            key = _key(number, dict(coords), self.pool.axes[number])
+            self.scopes[-1][key] = _Register(register, expr.dtype, lanes)
 
     def _reduce(self, number: int) -> Reduce:
         expr = self.pool.exprs[number]
@@ -506,7 +519,7 @@ class _Writer:
 
     def _lanes_inside(self, number: int) -> int:
         """How many lanes a reduction's accumulators have."""
-        axes = self.pool.axes[self.pool.parts[number][0]]
+        axes = self.pool.axes[self.pool.parts[number][0]].union(self._reduce(number).axes)
         return self.lanes if self.lane and self.lane in axes else 1
 
     def _reduce_loops(
@@ -653,7 +666,7 @@ class _Writer:
     def _value(self, number: int, at: dict[str, int]) -> _Register:
         """The register with an expression's value at a point of the tile."""
         axes = self.pool.axes[number]
-        key = number, tuple([(axis, step) for axis, step in at.items() if axis in axes])
+        key = _key(number, at, axes)
         for scope in reversed(self.scopes):
             if key in scope:
                 return scope[key]
@@ -852,6 +865,11 @@ class _Writer:
             one = lines.assign(f"extractelement {wide} {register}, i32 {lane}")
             to = self._pointer(address, str(lane * stride), kind)
             lines.add(f"store {kind} {one}, ptr {to}, align {size}")
+
+
+def _key(number: int, at: dict[str, int], axes: frozenset[str]) -> tuple[object, ...]:
+    """What a value is known by: the expression, and the steps along the axes it depends on."""
+    return number, tuple(sorted([(axis, step) for axis, step in at.items() if axis in axes]))
 
 
 _BYTE = uint8

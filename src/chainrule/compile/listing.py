@@ -65,5 +65,6 @@ def _count(number: int) -> str:
     """
     if number < 1000:
         return f"{number} "
-    power = min(int(math.log10(number) // 3), 4)
-    return f"{number / 1000**power:.3g} {' kMGT'[power]}"
+    rounded = float(f"{number:.3g}")  # first: 999,999 is 1 M, not 1000 k
+    power = min(int(math.log10(rounded) // 3), 4)
+    return f"{rounded / 1000**power:g} {' kMGT'[power]}"

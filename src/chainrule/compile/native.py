@@ -26,6 +26,7 @@ from chainrule.compile.team import team
 from chainrule.core.base import as_tuple
 from chainrule.core.interpret import Stack, bind, enter, leave
 from chainrule.eager import Eager
+from chainrule.errors import ChainruleError
 from chainrule.ir.graph import Graph
 from chainrule.ir.graph_text import format_graph
 from chainrule.ir.nest_text import format_nest
@@ -59,7 +60,14 @@ class NativeExecutable:
     def __init__(self, graph: Graph, target: Target) -> None:
         self.graph, self.target = graph, target
         self.binary, self._kernels = compiled_binary(graph, target)
-        self.library = load(self.binary.image)
+        try:
+            self.library = load(self.binary.image)
+        except ChainruleError:
+            if self._kernels is not None:
+                raise
+            # What was in the cache is whole and ours, and yet LLVM refuses it: better a new one.
+            self.binary, self._kernels = compiled_binary(graph, target, anew=True)
+            self.library = load(self.binary.image)
         memory = np.zeros(self.binary.arena_bytes + 64, np.uint8)
         start = -memory.ctypes.data % 64
         self.arena = memory[start : start + self.binary.arena_bytes]

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from chainrule.compile.lowering import Context, NotNativeError, Rule
+from chainrule.compile.rule_parts import (
+    RULES,
+    along,
+    field,
+    folded,
+    moved_or_copied,
+    rule,
+    slice_ranges,
+)
 from chainrule.compile.scalars import SCALARS, check, scalar
 from chainrule.compile.trees import (
     Apply,
@@ -53,17 +62,6 @@ def rule_for(node: Node) -> Rule:
     raise NotNativeError("no kernel is written for this op")
 
 
-RULES: dict[str, Rule] = {}
-
-
-def _rule(*names: str) -> Callable[[Rule], Rule]:
-    def keep(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return keep
-
-
 def _elementwise(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     shape, dtype = node.outputs[0].type.shape, node.outputs[0].type.dtype
     places = tuple([Load("", Affine(0, ()), value.type.dtype) for value in node.inputs])
@@ -78,7 +76,7 @@ def _elementwise(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[
     return (Apply(node.op, tuple(args), dtype),)
 
 
-@_rule("cast")
+@rule("cast")
 def _cast(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     return (Apply("cast", tuple(inputs), node.outputs[0].type.dtype),)
 
@@ -86,78 +84,48 @@ def _cast(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, .
 # -- movement --
 
 
-def _moved(context: Context, node: Node, tree: Tree, move: Callable[[View], View | None]) -> Tree:
-    made = moved(tree, move)
-    if made is None:
-        shape = node.inputs[0].type.shape
-        made = moved(Leaf(context.stored(tree, shape, order=range(len(shape)))), move)
-    if made is None:
-        raise NotNativeError("this is no view of anything")
-    return made
-
-
-@_rule("reshape")
+@rule("reshape")
 def _reshape(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     return (context.reshaped(inputs[0], node.inputs[0].type.shape, node.outputs[0].type.shape),)
 
 
-@_rule("permute")
+@rule("permute")
 def _permute(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
-    dims: tuple[int, ...] = _field(node.op, "dims")
-    return (_moved(context, node, inputs[0], lambda view: view.permute(dims)),)
+    dims: tuple[int, ...] = field(node.op, "dims")
+    return (moved_or_copied(context, node, inputs[0], lambda view: view.permute(dims)),)
 
 
-@_rule("expand")
+@rule("expand")
 def _expand(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     return (context.expanded(inputs[0], node.inputs[0].type.shape, node.outputs[0].type.shape),)
 
 
-@_rule("clone")
+@rule("clone")
 def _clone(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     return (inputs[0],)
 
 
-@_rule("slice")
+@rule("slice")
 def _slice(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     have = node.inputs[0].type.shape
-    ranges, kept = slice_ranges(_field(node.op, "key"), have)
-    tree = _moved(context, node, inputs[0], lambda view: view.slice(ranges))
+    ranges, kept = slice_ranges(field(node.op, "key"), have)
+    tree = moved_or_copied(context, node, inputs[0], lambda view: view.slice(ranges))
     return (context.reshaped(tree, [count for _, _, count in ranges], kept),)
 
 
-def slice_ranges(
-    key: Sequence[Any], shape: Sequence[int]
-) -> tuple[list[tuple[int, int, int]], list[int]]:
-    """A slice's key as (start, step, count) for each dimension, and the shape it leaves."""
-    ranges: list[tuple[int, int, int]] = []
-    kept: list[int] = []
-    for each in key:
-        if each is None:
-            kept.append(1)
-        elif isinstance(each, tuple):
-            start, stop, step = cast("tuple[int, int, int]", each)
-            count = max(0, -((start - stop) // step))
-            ranges.append((start, step, count))
-            kept.append(count)
-        else:
-            ranges.append((each, 1, 1))
-    rest = shape[len(ranges) :]
-    return [*ranges, *[(0, 1, size) for size in rest]], [*kept, *rest]
-
-
-@_rule("flip")
+@rule("flip")
 def _flip(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
-    dims: tuple[int, ...] = _field(node.op, "dims")
+    dims: tuple[int, ...] = field(node.op, "dims")
     shape = node.inputs[0].type.shape
     ranges = [(n - 1, -1, n) if dim in dims else (0, 1, n) for dim, n in enumerate(shape)]
-    return (_moved(context, node, inputs[0], lambda view: view.slice(ranges)),)
+    return (moved_or_copied(context, node, inputs[0], lambda view: view.slice(ranges)),)
 
 
-@_rule("unfold")
+@rule("unfold")
 def _unfold(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
-    dim: int = _field(node.op, "dim")
-    size: int = _field(node.op, "size")
-    step: int = _field(node.op, "step")
+    dim: int = field(node.op, "dim")
+    size: int = field(node.op, "size")
+    step: int = field(node.op, "step")
     count = node.outputs[0].type.shape[dim]
     rank = len(node.inputs[0].type.shape)
 
@@ -165,16 +133,16 @@ def _unfold(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree,
         made = view.windows([dim], [size], [step], [1], [count])
         return made and made.permute([*range(dim), *range(dim + 1, rank + 1), dim])
 
-    return (_moved(context, node, inputs[0], move),)
+    return (moved_or_copied(context, node, inputs[0], move),)
 
 
-@_rule("windows")
+@rule("windows")
 def _windows(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     op, type_ = node.op, node.inputs[0].type
     kernel, stride, dilation, padding = (
-        _field(op, name) for name in ("kernel", "stride", "dilation", "padding")
+        field(op, name) for name in ("kernel", "stride", "dilation", "padding")
     )
-    counts: tuple[int, ...] = _field(op, "counts")
+    counts: tuple[int, ...] = field(op, "counts")
     dims = list(range(1, 1 + len(kernel)))
     tree = inputs[0]
     if any(map(any, padding)):
@@ -187,12 +155,12 @@ def _windows(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree
     def move(view: View) -> View | None:
         return view.windows(dims, kernel, stride, dilation, counts)
 
-    return (_moved(context, node, tree, move),)
+    return (moved_or_copied(context, node, tree, move),)
 
 
 def op_tiles(op: Op) -> bool:
     """Whether windows do not overlap."""
-    return bool(_field(op, "tiles")())
+    return bool(field(op, "tiles")())
 
 
 def _batch_inside(context: Context, tree: Tree, shape: Sequence[int]) -> View:
@@ -227,18 +195,18 @@ def padded(context: Context, node: Node, tree: Tree, borders: Sequence[tuple[int
     return context.padded[key]
 
 
-@_rule("pad")
+@rule("pad")
 def _pad(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
-    borders: tuple[tuple[int, int], ...] = _field(node.op, "borders")
-    if _field(node.op, "value") != 0 or any(pad < 0 for pads in borders for pad in pads):
+    borders: tuple[tuple[int, int], ...] = field(node.op, "borders")
+    if field(node.op, "value") != 0 or any(pad < 0 for pads in borders for pad in pads):
         raise NotNativeError("it pads with something else than zeros, or cuts off")
     return (Leaf(padded(context, node, inputs[0], borders)),)
 
 
-@_rule("unslice")
+@rule("unslice")
 def _unslice(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     type_ = node.outputs[0].type
-    ranges, kept = slice_ranges(_field(node.op, "key"), type_.shape)
+    ranges, kept = slice_ranges(field(node.op, "key"), type_.shape)
     name = context.buffer(type_.dtype, type_.size, "padded", zeroed=True)
     whole = contiguous(name, type_.dtype, type_.shape)
     inside = whole.slice(ranges)
@@ -249,9 +217,9 @@ def _unslice(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree
     return (Leaf(whole),)
 
 
-@_rule("cat", "stack")
+@rule("cat", "stack")
 def _joined(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
-    type_, dim = node.outputs[0].type, cast("int", _field(node.op, "dim"))
+    type_, dim = node.outputs[0].type, cast("int", field(node.op, "dim"))
     whole = contiguous(
         context.buffer(type_.dtype, type_.size, node.op.name), type_.dtype, type_.shape
     )
@@ -271,21 +239,21 @@ def _joined(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree,
     return (Leaf(whole),)
 
 
-@_rule("overlap_add")
+@rule("overlap_add")
 def _overlap_add(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     """One addition for each tap: windows that share an element are added one after the other."""
     op, type_ = node.op, node.outputs[0].type
-    padding = _field(op, "padding")
+    padding = field(op, "padding")
     if any(pad < 0 for pads in padding for pad in pads):
         raise NotNativeError("its padding cuts off")
-    full = (type_.shape[0], *_field(op, "padded"), type_.shape[-1])
+    full = (type_.shape[0], *field(op, "padded"), type_.shape[-1])
     dtype = type_.dtype
     have = node.inputs[0].type.shape
     parts = context.in_memory(inputs[0], have)
     whole = contiguous(context.buffer(dtype, math.prod(full), "overlap"), dtype, full)
     context.stored(Number(0, dtype), full, into=whole, name="zero")
-    n = len(_field(op, "kernel"))
-    for tap, where in _field(op, "taps")():
+    n = len(field(op, "kernel"))
+    for tap, where in field(op, "taps")():
         ranges = [(0, 1, full[0])]
         ranges += [(each.start, each.step or 1, have[1 + n + i]) for i, each in enumerate(where)]
         ranges.append((0, 1, full[-1]))
@@ -314,32 +282,26 @@ def _overlap_add(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[
 # -- made from nothing --
 
 
-@_rule("full")
+@rule("full")
 def _full(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
-    return (Number(_field(node.op, "fill_value"), node.outputs[0].type.dtype),)
+    return (Number(field(node.op, "fill_value"), node.outputs[0].type.dtype),)
 
 
-@_rule("arange")
+@rule("arange")
 def _arange(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     op, type_ = node.op, node.outputs[0].type
-    start, step = _field(op, "start"), _field(op, "step")
+    start, step = field(op, "start"), field(op, "step")
     if type_.dtype is not int64:
         raise NotNativeError("only whole numbers are counted natively")
     return (Place(View("", int64, int(start), (((type_.shape[0], int(step)),),))),)
 
 
-def _along(shape: Sequence[int], dim: int) -> Place:
-    """The index along a dimension."""
-    axes = tuple([((n, 1 if axis == dim else 0),) for axis, n in enumerate(shape)])
-    return Place(View("", int64, 0, axes))
-
-
-@_rule("class_mask")
+@rule("class_mask")
 def _class_mask(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
-    return (_one_hot(context, node, inputs[0], _field(node.op, "dim")),)
+    return (_one_hot(context, node, inputs[0], field(node.op, "dim")),)
 
 
-@_rule("one_hot")
+@rule("one_hot")
 def _one_hot_last(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     hit = _one_hot(context, node, inputs[0], len(node.outputs[0].type.shape) - 1)
     return (Apply("cast", (hit,), node.outputs[0].type.dtype),)
@@ -351,14 +313,14 @@ def _one_hot(context: Context, node: Node, index: Tree, dim: int) -> Tree:
         index = Apply("cast", (index,), int64)
     tall = [*have.shape[:dim], 1, *have.shape[dim:]]
     spread = context.expanded(context.reshaped(index, have.shape, tall), tall, want)
-    return Apply("eq", (spread, _along(want, dim)), bool_)
+    return Apply("eq", (spread, along(want, dim)), bool_)
 
 
-@_rule("first_true")
+@rule("first_true")
 def _first_true(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     """True, and none of the few places before it is."""
     shape = node.inputs[0].type.shape
-    dims: tuple[int, ...] = _field(node.op, "dims")
+    dims: tuple[int, ...] = field(node.op, "dims")
     count = math.prod([shape[dim] for dim in dims])
     if count > 16:
         raise NotNativeError("there are too many places to compare")
@@ -374,7 +336,7 @@ def _first_true(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[T
             break
         at = dict(zip(dims, place))
         ranges = [(at[dim], 1, 1) if dim in at else (0, 1, n) for dim, n in enumerate(shape)]
-        one = _moved(context, node, tree, lambda view, r=ranges: view.slice(r))
+        one = moved_or_copied(context, node, tree, lambda view, r=ranges: view.slice(r))
         one = moved(one, lambda view: view.expand(shape))
         assert one is not None
         later = Apply("lt", (Number(index, int64), here), bool_)
@@ -385,11 +347,11 @@ def _first_true(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[T
     return (Apply("and", (tree, Apply("not", (seen,), bool_)), bool_),)
 
 
-@_rule("tril", "triu")
+@rule("tril", "triu")
 def _triangle(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     type_ = node.outputs[0].type
-    rows, columns = _along(type_.shape, type_.ndim - 2), _along(type_.shape, type_.ndim - 1)
-    diagonal = Number(_field(node.op, "diagonal"), int64)
+    rows, columns = along(type_.shape, type_.ndim - 2), along(type_.shape, type_.ndim - 1)
+    diagonal = Number(field(node.op, "diagonal"), int64)
     edge = Apply("add", (rows, diagonal), int64)
     inside = Apply("le" if node.op.name == "tril" else "ge", (columns, edge), bool_)
     return (Apply("select", (inside, inputs[0], Number(0, type_.dtype)), type_.dtype),)
@@ -398,24 +360,13 @@ def _triangle(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tre
 # -- reductions and products --
 
 
-def _fold(
-    context: Context, kind: str, tree: Tree, shape: Sequence[int], dims: Sequence[int]
-) -> Tree:
-    """The reduction of a tree over some of its axes, which are gone from the result."""
-    tree = context.unfolded(tree, shape)
-    kept = [dim for dim in range(len(shape)) if dim not in dims]
-    body = moved(tree, lambda view: view.permute([*kept, *dims]))
-    assert body is not None
-    return Fold(kind, body, tuple([shape[dim] for dim in dims]))
-
-
 _KINDS = {"sum": "sum", "amax": "max", "amin": "min", "any": "any", "all": "all", "mean": "sum"}
 
 
-@_rule(*_KINDS)
+@rule(*_KINDS)
 def _reduction(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     have, want = node.inputs[0].type, node.outputs[0].type
-    dims: tuple[int, ...] = _field(node.op, "dims")
+    dims: tuple[int, ...] = field(node.op, "dims")
     tree, name = inputs[0], node.op.name
     if name in ("any", "all"):
         if have.dtype is not bool_:
@@ -424,7 +375,7 @@ def _reduction(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tr
             raise NotNativeError("its result is no bool")
     if not dims:
         return (tree,)
-    made = _fold(context, _KINDS[name], tree, have.shape, dims)
+    made = folded(context, _KINDS[name], tree, have.shape, dims)
     kept = [n for dim, n in enumerate(have.shape) if dim not in dims]
     made = context.reshaped(made, kept, want.shape)
     if name == "mean":
@@ -433,7 +384,7 @@ def _reduction(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tr
     return (made,)
 
 
-@_rule("sum_to")
+@rule("sum_to")
 def _sum_to(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     have, want = node.inputs[0].type, node.outputs[0].type
     missing = have.ndim - want.ndim
@@ -444,38 +395,38 @@ def _sum_to(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree,
     ]
     if not dims:
         return (context.reshaped(inputs[0], have.shape, want.shape),)
-    made = _fold(context, "sum", inputs[0], have.shape, dims)
+    made = folded(context, "sum", inputs[0], have.shape, dims)
     kept = [n for dim, n in enumerate(have.shape) if dim not in dims]
     return (context.reshaped(made, kept, want.shape),)
 
 
-@_rule("prod")
+@rule("prod")
 def _prod(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
-    have, want, dim = node.inputs[0].type, node.outputs[0].type, _field(node.op, "dim")
-    made = _fold(context, "product", inputs[0], have.shape, [dim])
+    have, want, dim = node.inputs[0].type, node.outputs[0].type, field(node.op, "dim")
+    made = folded(context, "product", inputs[0], have.shape, [dim])
     kept = [n for axis, n in enumerate(have.shape) if axis != dim]
     return (context.reshaped(made, kept, want.shape),)
 
 
-@_rule("argmax", "argmin")
+@rule("argmax", "argmin")
 def _arg(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     """The least index at which the extremum stands; a NaN is the extremum."""
     have, want = node.inputs[0].type, node.outputs[0].type
-    dim: int = _field(node.op, "dim")
+    dim: int = field(node.op, "dim")
     tree = Leaf(context.in_memory(inputs[0], have.shape))
-    best = _fold(context, "max" if node.op.name == "argmax" else "min", tree, have.shape, [dim])
+    best = folded(context, "max" if node.op.name == "argmax" else "min", tree, have.shape, [dim])
     kept = [n for axis, n in enumerate(have.shape) if axis != dim]
     tall = [1 if axis == dim else n for axis, n in enumerate(have.shape)]
     spread = context.expanded(context.reshaped(best, kept, tall), tall, have.shape)
     hit: Tree = Apply("eq", (tree, spread), bool_)
     if have.dtype.is_floating_point:
         hit = Apply("or", (hit, Apply("ne", (tree, tree), bool_)), bool_)
-    index = Apply("select", (hit, _along(have.shape, dim), Number(have.shape[dim], int64)), int64)
-    made = _fold(context, "min", index, have.shape, [dim])
+    index = Apply("select", (hit, along(have.shape, dim), Number(have.shape[dim], int64)), int64)
+    made = folded(context, "min", index, have.shape, [dim])
     return (context.reshaped(made, kept, want.shape),)
 
 
-@_rule("matmul")
+@rule("matmul")
 def _matmul(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     """Σ over k of a[..., m, k] b[..., k, n]: the factors in memory, the sum a tree."""
     (a, b), (left, right) = inputs, (value.type for value in node.inputs)
@@ -501,7 +452,3 @@ def _matmul(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree,
         assert made is not None
         factors.append(made)
     return (Fold("sum", Apply("mul", tuple(factors), want.dtype), (inner,)),)
-
-
-def _field(op: Op, name: str) -> Any:
-    return getattr(op, name)

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any, cast
 
+from chainrule.autograd.tape import Tape
 from chainrule.core.dtypes import float64
+from chainrule.core.interpret import Stack, current_stack
+from chainrule.eager import Eager
 from chainrule.errors import ChainruleError, ConfigError
 from chainrule.ops.promotion import python_number
 from chainrule.tensor import Tensor, tensor
@@ -86,6 +89,11 @@ class ParamGroup(dict[str, Any]):
         if known is None:
             self.numbers[key] = tensor(value, dtype=float64)
             self._choices = None
+        elif _is_plain(current_stack()):  # a schedule comes here at every step: no op is made
+            known.value[...] = value
+            counter = known.version_counter()
+            counter.count += 1
+            counter.changed_by, counter.changed_at = "fill_", None
         else:
             known.fill_(value)
 
@@ -179,3 +187,8 @@ def as_floats(key: str, value: Any) -> float | tuple[float, ...]:
     except (TypeError, ValueError, ChainruleError):
         pass
     raise ConfigError(f"{key} is {value!r:.80}, and not a number", cure="pass a float", setting=key)
+
+
+def _is_plain(stack: Stack) -> bool:
+    """Whether nobody looks at single ops, but the tape."""
+    return isinstance(stack.base, Eager) and not stack.without(Tape).layers
