@@ -5,6 +5,7 @@ Each example is a few functions in one program, for a call of LLVM's costs more 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -350,7 +351,10 @@ def test_random_functions_are_the_references(program: Any) -> None:
     assert_native_is_reference(*program, rounding=50)
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(
+    os.environ.get("HYPOTHESIS_PROFILE") != "explore",
+    reason="thousands of programs: HYPOTHESIS_PROFILE=explore compiles them",
+)
 @settings(max_examples=500)
 @given(programs(4))
 def test_many_random_functions_are_the_references(program: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -480,7 +481,10 @@ def test_random_nests_under_random_schedules(data: Any) -> None:
     agree(data)
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(
+    os.environ.get("HYPOTHESIS_PROFILE") != "explore",
+    reason="thousands of programs: HYPOTHESIS_PROFILE=explore compiles them",
+)
 @settings(max_examples=1500)
 @given(st.data())
 def test_many_random_nests_under_random_schedules(data: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from chainrule.compile.lowering import Context, NotNativeError, Rule
 from chainrule.compile.trees import Fold, Leaf, Place, Tree, moved
