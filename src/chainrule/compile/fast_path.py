@@ -10,21 +10,26 @@ checks are spelled out, one line each, for the arguments, the state and the modu
         a0 = x0.value
         ...
         if p0.value is not v0 or p1.value is not v1: return MISS
-        r = run((a0, a1), state)
+        y0, = run((a0, a1), state)
         n0.count += 1
-        return around(r[0])
+        return around(y0)
+
+Where the program has a native entry (`entry.py`), that does most of this instead:
+
+        y0 = new_y0()
+        if enter(x0, x1, y0): return MISS
 
 Whatever it does not expect it leaves to the slow way: it gives MISS before anything has happened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.compile.captured import ARGUMENT, CLEAR, OBJECT, Output
+from chainrule.compile.captured import ARGUMENT, CLEAR, OBJECT, Captured, Output
 from chainrule.compile.surroundings import Variable
 from chainrule.core.base import TensorBase
 from chainrule.core.interpret import current_stack
@@ -56,10 +61,26 @@ def write_fast_path(program: Program) -> Callable[[tuple[Any, ...]], Any] | None
     return _Writer(program).function()
 
 
+def watched_fields(
+    captured: Captured, arrays: Sequence[Any]
+) -> Iterator[tuple[TensorBase, str, object]]:
+    """What a native entry looks at instead: tensors, names of fields, and what must be there."""
+    guards = captured.guards
+    for _, leaf, flag in guards.gradients:
+        if not flag:
+            yield leaf, "gradient", None
+    for bound, array in zip(captured.state, arrays, strict=True):
+        if not bound.is_gradient:
+            yield bound.owner, "value", array
+    for _, tensor, flag in guards.tracked:
+        yield tensor, "tracked", flag
+
+
 class _Writer:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.captured = program.captured
+        self.entry = program.entry
         self.names = program.environment
         self.names.update(
             MISS=MISS,
@@ -98,8 +119,7 @@ class _Writer:
             yield from [f"if {b} is {a} or {b}.base is {a}: return MISS" for b in others]
         for start in range(0, len(guards := list(self._guards())), 64):  # the parser has its limits
             yield f"if {' or '.join(guards[start : start + 64])}: return MISS"
-        arrays = "".join([f"a{leaf}, " for leaf in self.captured.arguments])
-        yield f"r = run(({arrays}), state)"
+        yield from self._run()
         for index, bound in enumerate(self.captured.state):
             if bound.updated:
                 yield f"n{index}.count += 1"
@@ -117,6 +137,21 @@ class _Writer:
             kept = self._constant(f"f{index}", holder)
             yield f"setattr({kept}, {name!r}, {self._output(output)})"
         yield f"return {self._tree(self.captured.structure, iter(self.captured.outputs))}"
+
+    def _run(self) -> Iterator[str]:
+        """The program's run; what it gives are y0, y1, ..."""
+        results = [f"y{index}" for index in range(len(self.program.graph.results))]
+        if self.entry is None:
+            arrays = "".join([f"a{leaf}, " for leaf in self.captured.arguments])
+            given = f"{', '.join(results)}, = " if results else ""
+            yield f"{given}run(({arrays}), state)"
+            return
+        for result, value in zip(results, self.program.graph.results, strict=True):
+            like = np.zeros(value.type.shape, value.type.dtype.numpy)
+            yield f"{result} = {self._constant(f'new_{result}', like.copy)}()"
+        floats = {i for i, leaf in enumerate(self.program.leaves) if isinstance(leaf.value, float)}
+        given = [f"{'a' if leaf in floats else 'x'}{leaf}" for leaf in self.captured.arguments]
+        yield f"if enter({', '.join([*given, *results])}): return MISS"
 
     def _argument(self, index: int) -> Iterator[str]:
         """The checks of one argument."""
@@ -139,6 +174,8 @@ class _Writer:
             yield f"if type({x}) is not float: return MISS"
             yield f"{a} = array({x}, {dtype})"
             return
+        if self.entry is not None:
+            return  # it looks for itself
         if isinstance(value, TensorBase):
             yield f"if type({x}) is not Tensor or {x}.tracked: return MISS"
             yield f"{a} = {x}.value"
@@ -156,16 +193,20 @@ class _Writer:
         """Conditions under which this is not the right program."""
         guards = self.captured.guards
         for index, (_, leaf, flag) in enumerate(guards.gradients):  # first: others look into them
+            if self.entry is not None and not flag:
+                continue
             is_there = "is" if flag else "is not"
             yield f"{self._constant(f'l{index}', leaf)}.gradient {is_there} None"
         for index, bound in enumerate(self.captured.state):
+            if self.entry is not None and not bound.is_gradient:
+                continue
             p = self._constant(f"p{index}", bound.owner)
             yield (
                 f"{p}.gradient.value is not v{index}"
                 if bound.is_gradient
                 else (f"{p}.value is not v{index}")
             )
-        for index, (_, tensor, flag) in enumerate(guards.tracked):
+        for index, (_, tensor, flag) in enumerate([] if self.entry else guards.tracked):
             yield f"{self._constant(f'q{index}', tensor)}.tracked is not {flag}"
         for index, (_, module, training) in enumerate(guards.modules):
             yield f"{self._constant(f'm{index}', module)}.training is not {training}"
@@ -203,7 +244,7 @@ class _Writer:
             return "None"
         if output.kind == OBJECT:
             return self._constant(f"o{len(self.names)}", output.what)
-        return f"x{output.what}" if output.kind == ARGUMENT else f"around(r[{output.what}])"
+        return f"x{output.what}" if output.kind == ARGUMENT else f"around(y{output.what})"
 
     def _tree(self, structure: Any, outputs: Iterator[Output]) -> str:
         """The outputs, nested as they were."""
@@ -212,7 +253,7 @@ class _Writer:
         kind, keys, parts = structure
         built = [self._tree(each, outputs) for each in parts]
         if keys is not None:
-            names = [self._constant(f"y{len(self.names)}", key) for key in keys]
+            names = [self._constant(f"key{len(self.names)}", key) for key in keys]
             pairs = ", ".join([f"{name}: {each}" for name, each in zip(names, built, strict=True)])
             made = f"{{{pairs}}}"
             return (

@@ -16,6 +16,7 @@ from chainrule.compile.binary import (
     compiled_binary,
     segment_functions,
 )
+from chainrule.compile.entry import Inside
 from chainrule.compile.kernels import Kernels, plan_kernels
 from chainrule.compile.listing import describe
 from chainrule.compile.machine_code import load
@@ -170,6 +171,25 @@ class NativeExecutable:
         """The reference says what is wrong with the values; the state has not been touched."""
         self._reference = self._reference or ReferenceExecutable(self.graph)
         return self._reference.run(arguments, state)
+
+    def inside(self) -> Inside | None:
+        """What a native entry must know; None where there can't be one.
+
+        There can be one where the program is one piece, for one thread: then it is too short to
+        let others run meanwhile.
+        """
+        segments = self.binary.segments
+        if len(segments) != 1 or isinstance(segments[0], HostSegment) or segments[0].parallel:
+            return None
+        memory = self._memory
+        return Inside(
+            function=self.library.address(f"{segments[0].function}_alone"),
+            data=memory.address,
+            small={index: array.ctypes.data for index, array in memory.small},
+            large={index: memory.address + 8 * place for place, index in memory.large},
+            flags=tuple([flag.ctypes.data for flag in memory.flags]),
+            results=tuple(memory.results),
+        )
 
     def host_ops(self) -> list[str]:
         """The names of the ops that NumPy carries out between the kernels, each once."""

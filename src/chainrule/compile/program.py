@@ -16,7 +16,8 @@ import numpy as np
 
 from chainrule.autograd.inplace import put
 from chainrule.compile.captured import ARGUMENT, CLEAR, RESULT, Captured, Output
-from chainrule.compile.fast_path import write_fast_path
+from chainrule.compile.entry import Entry, Given, Inside, has_entries
+from chainrule.compile.fast_path import watched_fields, write_fast_path
 from chainrule.compile.pullback import Returner
 from chainrule.compile.reference import ReferenceExecutable
 from chainrule.compile.signature import Leaf, rebuild
@@ -122,6 +123,8 @@ class Program:
         self._strided: list[int] = []
         self.fast: Callable[[tuple[Any, ...]], Any] | None = None
         self._returner = captured.pullback and Returner(captured.pullback, build)
+        self._bound = False
+        self.entry = None if self.written else self._entry()
         self.bind()
         if not self._strided and self._returner is None:
             self.fast = write_fast_path(self)
@@ -130,6 +133,21 @@ class Program:
         """The names of the ops that are not native, where the others are."""
         names: Callable[[], list[str]] | None = getattr(self.executable, "host_ops", None)
         return [] if names is None else names()
+
+    def _entry(self) -> Entry | None:
+        """The native entry, where there can be one."""
+        inside: Callable[[], Inside | None] | None = getattr(self.executable, "inside", None)
+        found = None if inside is None else inside()
+        if found is None or not has_entries():
+            return None
+        leaves = [self.leaves[index].value for index in self.captured.arguments]
+        return Entry(
+            found,
+            [
+                Given(isinstance(leaf, TensorBase), each.type.shape, each.type.dtype.numpy)
+                for leaf, each in zip(leaves, self.graph.arguments, strict=True)
+            ],
+        )
 
     # -- is it the right one? -----------------------------------------------------------------
 
@@ -173,8 +191,10 @@ class Program:
         """Take the arrays that the state's tensors have now."""
         tensors = [bound.tensor for bound in self.captured.state]
         arrays = [tensor.value for tensor in tensors]
-        if len(arrays) == len(self.state) and all(map(is_, arrays, self.state)):
+        known = self.state
+        if self._bound and len(arrays) == len(known) and all(map(is_, arrays, known)):
             return
+        self._bound = True
         self._strided = [i for i, array in enumerate(arrays) if not array.flags.c_contiguous]
         # Another list, for an executable knows the state by its list; the fast path looks all of
         # this up in its environment.
@@ -191,6 +211,9 @@ class Program:
                 counter.changed_by = f"the compiled {self.graph.name}"
                 counter.changed_at = self._home
                 self.environment[f"n{index}"] = counter
+        if self.entry is not None and not self._strided:
+            self.entry.fill(list(watched_fields(self.captured, arrays)), sorted(self.owners))
+            self.environment["enter"] = self.entry.enter
 
     def overlaps(self, arrays: Sequence[Array]) -> bool:
         """Whether memory that is written to is given twice, so that order would matter."""
@@ -215,14 +238,7 @@ class Program:
         """
         given = [np.ascontiguousarray(each).reshape(each.shape) for each in arrays]
         with self._lock:
-            self.bind()
-            state = self.state
-            if self._strided:
-                state = [np.ascontiguousarray(each).reshape(each.shape) for each in state]
-            results = self.executable.run(given, state)
-            for index in self._strided:
-                if self.captured.state[index].updated:
-                    self.state[index][...] = state[index]
+            results = self._run_alone(given)
             for index in self.written:
                 if given[index] is not arrays[index]:
                     arrays[index][...] = given[index]
@@ -237,6 +253,24 @@ class Program:
         if self._returner is not None:
             self._attach(self._returner, results, leaves, outputs)
         return rebuild(self.captured.structure, iter(outputs))
+
+    def _run_alone(self, given: list[Array]) -> list[Array]:
+        """Run with the state as it is now, while nobody else works in the program's memory."""
+        if self.entry is not None:
+            self.entry.busy(True)
+        self.bind()
+        state = self.state
+        if self._strided:
+            state = [np.ascontiguousarray(each).reshape(each.shape) for each in state]
+        try:
+            results = self.executable.run(given, state)
+        finally:
+            if self.entry is not None:
+                self.entry.busy(False)
+        for index in self._strided:
+            if self.captured.state[index].updated:
+                self.state[index][...] = state[index]
+        return results
 
     def _attach(
         self, returner: Returner, results: list[Array], leaves: Sequence[Any], outputs: list[Any]
