@@ -67,7 +67,9 @@ def _child(function: str, threads: int, **environment: str) -> dict[str, float]:
         stdout=subprocess.PIPE,
         text=True,
         check=False,
-        env={**os.environ, **dict.fromkeys(numbers, str(threads)), **environment},
+        # Byte code is there, as it is for an installed package.
+        env={**os.environ, **dict.fromkeys(numbers, str(threads)), **environment}
+        | {"PYTHONDONTWRITEBYTECODE": ""},
     )
     if ran.returncode:
         raise SystemExit(f"{function} failed: its error is above")

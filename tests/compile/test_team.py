@@ -12,12 +12,14 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
 if sys.platform == "win32":
     pytest.skip("there are no POSIX threads here", allow_module_level=True)
 
+import chainrule
 from chainrule.compile import team as team_module
 from chainrule.compile.machine_code import assemble, assembly, load
 from chainrule.compile.target import Target, host_target
@@ -405,3 +407,30 @@ def test_the_number_of_threads_can_be_set():
         assert get_num_threads() == 3
     finally:
         set_num_threads(before)
+
+
+# ---- the public face -------------------------------------------------------------------------
+
+
+def test_the_number_of_threads_is_set_under_pytorchs_names():
+    before = chainrule.get_num_threads()
+    double = chainrule.compile(lambda x: (x * 2).sum(0))
+    x = chainrule.randn(300, 700)
+    try:
+        found = []
+        for count in (1, 2, np.int64(3)):
+            chainrule.set_num_threads(count)
+            assert chainrule.get_num_threads() == count
+            found.append(double(x).numpy().tobytes())
+        assert len(set(found)) == 1
+    finally:
+        chainrule.set_num_threads(before)
+    assert {"get_num_threads", "set_num_threads"} <= set(chainrule.__all__)
+
+
+@pytest.mark.parametrize("count", [0, -1, 10**9, 1.0, "2", None, True])
+def test_what_is_no_number_of_threads_is_refused(count):
+    before = chainrule.get_num_threads()
+    with pytest.raises(ConfigError, match="a team of"):
+        chainrule.set_num_threads(count)
+    assert chainrule.get_num_threads() == before

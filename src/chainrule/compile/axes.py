@@ -71,4 +71,14 @@ def _without(nest: Nest, gone: set[str]) -> tuple[Store, ...]:
             known[id(expr)] = made
         return made
 
-    return tuple([Store(each.buffer, place(each.at), walk(each.expr)) for each in nest.stores])
+    return tuple(
+        [
+            Store(
+                each.buffer,
+                place(each.at),
+                walk(each.expr),
+                tuple([(walk(part), step) for part, step in each.index]),
+            )
+            for each in nest.stores
+        ]
+    )

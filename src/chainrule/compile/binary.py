@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.compile.kernels import Kernels, Planned, plan_kernels
-from chainrule.compile.lowering import Guard, Host
-from chainrule.compile.machine_code import assemble
-from chainrule.compile.module_text import external_buffers, write_module
 from chainrule.compile.object_cache import key_of, object_cache
 from chainrule.compile.target import Target
-from chainrule.compile.views import View
 from chainrule.core.op import Op
+from chainrule.errors import VerifyError
 from chainrule.ir.graph import Graph
-from chainrule.ir.graph_text import format_graph
+from chainrule.ir.graph_text import format_graph, format_op, parse_op
 
-__all__ = ["Binary", "Place", "compiled_binary", "segment_functions"]
+if TYPE_CHECKING:
+    from chainrule.compile.kernels import Kernels
+
+__all__ = ["Binary", "HostSegment", "NativeSegment", "Place", "compiled_binary"]
 
 Array = np.ndarray[Any, Any]
 
@@ -57,8 +55,6 @@ class HostSegment:
     op: Op
     inputs: tuple[Place, ...]
     outputs: tuple[Place, ...]
-    reason: str
-    location: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Binary:
     """A program without its memory.
 
     Attributes:
-        image: the object file.
+        images: the object files.
         arena_bytes: how much memory it needs of its own.
         small: arguments that are copied into the arena, and where to.
         external: what the table of addresses holds after the arena's: ("argument", 3), ...
@@ -75,7 +71,7 @@ class Binary:
         constants: arrays that the code reads.
     """
 
-    image: bytes
+    images: tuple[bytes, ...]
     arena_bytes: int
     small: tuple[tuple[int, Place], ...]
     external: tuple[tuple[str, int], ...]
@@ -83,30 +79,66 @@ class Binary:
     segments: tuple[NativeSegment | HostSegment, ...]
     constants: tuple[Array, ...] = ()
 
-    def to_json(self) -> dict[str, Any] | None:
-        """All but the image; None where it holds what JSON does not (ops, arrays)."""
-        native = [each for each in self.segments if isinstance(each, NativeSegment)]
-        if self.constants or len(native) < len(self.segments):
+    def to_file(self) -> tuple[dict[str, Any], bytes] | None:
+        """The facts, for JSON, and all bytes; None where an op of the host is no text."""
+        segments = [_segment_listed(each) for each in self.segments]
+        if None in segments:
             return None
-        return {
+        facts = {
+            "images": [len(each) for each in self.images],
+            "constants": [[each.dtype.str, list(each.shape)] for each in self.constants],
             "arena_bytes": self.arena_bytes,
             "small": [[index, _listed(place)] for index, place in self.small],
             "external": [list(each) for each in self.external],
             "results": [_listed(place) for place in self.results],
-            "segments": [[each.function, each.parallel, list(each.flags)] for each in native],
+            "segments": segments,
         }
+        arrays = [np.ascontiguousarray(each).tobytes() for each in self.constants]
+        return facts, b"".join([*self.images, *arrays])
 
     @classmethod
-    def from_json(cls, facts: Mapping[str, Any], image: bytes) -> Binary:
-        """What `to_json` gave, and the image."""
+    def from_file(cls, facts: Mapping[str, Any], content: bytes) -> Binary:
+        """What `to_file` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError, VerifyError: it is no such thing.
+        """
+        parts = _Parts(content)
+        images = tuple([parts.take(size) for size in facts["images"]])
+        constants = tuple([parts.array(dtype, shape) for dtype, shape in facts["constants"]])
+        parts.end()
         return cls(
-            image,
+            images,
             facts["arena_bytes"],
             tuple([(index, _place(listed)) for index, listed in facts["small"]]),
             tuple([(kind, index) for kind, index in facts["external"]]),
-            tuple([_place(listed) for listed in facts["results"]]),
-            tuple([NativeSegment(name, p, tuple(flags)) for name, p, flags in facts["segments"]]),
+            _places(facts["results"]),
+            tuple([_segment(listed) for listed in facts["segments"]]),
+            constants,
         )
+
+
+class _Parts:
+    """The bytes of a file, from the first to the last."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content, self._at = content, 0
+
+    def take(self, size: int) -> bytes:
+        part = self._content[self._at : self._at + size]
+        if size < 0 or len(part) != size:
+            raise ValueError("there is less than it says")
+        self._at += size
+        return part
+
+    def array(self, dtype: str, shape: Sequence[int]) -> Array:
+        kind = np.dtype(dtype)
+        size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+        return np.frombuffer(bytearray(self.take(size)), kind).reshape(shape)
+
+    def end(self) -> None:
+        if self._at != len(self._content):
+            raise ValueError("there is more than it says")
 
 
 def _listed(place: Place) -> list[Any]:
@@ -116,6 +148,29 @@ def _listed(place: Place) -> list[Any]:
 def _place(listed: Any) -> Place:
     kind, at, dtype, shape = listed
     return Place(kind, at, dtype, tuple(shape))
+
+
+def _places(listed: Any) -> tuple[Place, ...]:
+    return tuple([_place(each) for each in listed])
+
+
+def _segment_listed(segment: NativeSegment | HostSegment) -> list[Any] | None:
+    if isinstance(segment, NativeSegment):
+        return [segment.function, segment.parallel, list(segment.flags)]
+    try:
+        text = format_op(segment.op)
+        if parse_op(text) != segment.op:
+            return None
+    except (VerifyError, TypeError, ValueError):  # its fields are no literals
+        return None
+    return [text, *([_listed(each) for each in some] for some in (segment.inputs, segment.outputs))]
+
+
+def _segment(listed: Any) -> NativeSegment | HostSegment:
+    first, second, third = listed
+    if isinstance(second, bool):
+        return NativeSegment(first, second, tuple(third))
+    return HostSegment(parse_op(first), _places(second), _places(third))
 
 
 def compiled_binary(
@@ -131,76 +186,24 @@ def compiled_binary(
     Returns:
         the program, and how it was made if it was.
     """
-    cache = object_cache()
-    key = key_of(format_graph(graph), target)
+    cache = object_cache() if _is_told_by_its_text(graph) else None
+    key = b"" if cache is None else key_of(format_graph(graph), target)
     if cache is not None and not anew:
         found = cache.get(key)
         if found is not None:
             try:
-                return Binary.from_json(found[0], found[1]), None
-            except (KeyError, TypeError, ValueError):
+                return Binary.from_file(*found), None
+            except (KeyError, TypeError, ValueError, VerifyError):
                 cache.remove(key)
-    kernels = plan_kernels(graph, target)
-    text = write_module(kernels, segment_functions(kernels), target)
-    binary = _binary(kernels, assemble(text, target))
-    facts = binary.to_json()
-    if cache is not None and facts is not None:
-        cache.put(key, cast("dict[str, Any]", json.loads(json.dumps(facts))), binary.image)
+    from chainrule.compile.building import build_binary
+
+    binary, kernels = build_binary(graph, target)
+    kept = None if cache is None else binary.to_file()
+    if cache is not None and kept is not None:
+        cache.put(key, *kept)
     return binary, kernels
 
 
-def segment_functions(kernels: Kernels) -> list[tuple[str, list[Planned | Guard]]]:
-    """The native segments and the names of their functions."""
-    return [
-        (f"segment{index}", segment)
-        for index, segment in enumerate(kernels.segments)
-        if not isinstance(segment, Host)
-    ]
-
-
-def _binary(kernels: Kernels, image: bytes) -> Binary:
-    buffers, offsets = kernels.lowered.buffers, kernels.offsets
-    external = external_buffers(kernels)
-
-    def place(view: View) -> Place:
-        dtype, shape = view.dtype.numpy.str, view.shape
-        if view.buffer in offsets:
-            return Place("arena", offsets[view.buffer], dtype, shape)
-        buffer = buffers[view.buffer]
-        return Place(buffer.kind, buffer.index, dtype, shape)
-
-    segments: list[NativeSegment | HostSegment] = []
-    for index, segment in enumerate(kernels.segments):
-        if isinstance(segment, Host):
-            inputs, outputs = map(place, segment.inputs), map(place, segment.outputs)
-            segments.append(
-                HostSegment(
-                    segment.op, tuple(inputs), tuple(outputs), segment.reason, segment.location
-                )
-            )
-            continue
-        parallel = any(isinstance(s, Planned) and bool(s.schedule.split) for s in segment)
-        flags = tuple([offsets[s.flag] for s in segment if isinstance(s, Guard)])
-        segments.append(NativeSegment(f"segment{index}", parallel, flags))
-    small = [
-        (
-            buffer.index,
-            Place(
-                "arena",
-                offsets[name],
-                buffer.dtype.numpy.str,
-                kernels.graph.arguments[buffer.index].type.shape,
-            ),
-        )
-        for name, buffer in buffers.items()
-        if buffer.kind == "argument" and name in offsets
-    ]
-    return Binary(
-        image,
-        kernels.arena_bytes,
-        tuple(small),
-        tuple([(buffers[name].kind, buffers[name].index) for name in external]),
-        tuple([place(view) for view in kernels.lowered.results]),
-        tuple(segments),
-        tuple(kernels.lowered.constants),
-    )
+def _is_told_by_its_text(graph: Graph) -> bool:
+    """Whether the ops are this package's: the text has only the names of others."""
+    return all(type(node.op).pure for node in graph.nodes)

@@ -31,7 +31,7 @@ from chainrule.ir.nest import (
     subexpressions,
 )
 
-__all__ = ["improve"]
+__all__ = ["improve", "improved"]
 
 WORTH = 500_000
 """Steps of a nest below which nothing is tried."""
@@ -57,7 +57,13 @@ _Key = tuple[str, int, tuple[tuple[int, int, int], ...]]
 
 def improve(lowered: Lowered, target: Target) -> None:
     """Rewrite the products of a program in place, where the model says that it pays."""
-    _Improving(lowered, target).run()
+    for _ in improved(lowered, target):
+        pass
+
+
+def improved(lowered: Lowered, target: Target) -> Iterator[Nest | Host | Guard]:
+    """The same, and each step of the program as soon as it is final."""
+    yield from _Improving(lowered, target).run()
 
 
 @dataclass(slots=True)
@@ -96,8 +102,9 @@ class _Improving:
         )
         self.often = {name for name, count in written.items() if count > 1}
 
-    def run(self) -> None:
+    def run(self) -> Iterator[Nest | Host | Guard]:
         """All steps, one after the other."""
+        given = 0
         for step in self.lowered.steps:
             if isinstance(step, Nest):
                 nest = merge_axes(step)
@@ -105,6 +112,8 @@ class _Improving:
                     self._improve(each)
             else:
                 self.steps.append(step)
+            yield from self.steps[given:]
+            given = len(self.steps)
         self.lowered.steps[:] = self.steps
 
     def _improve(self, nest: Nest) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +97,23 @@ class Guards:
     variables: tuple[Variable, ...]
     tracked: tuple[tuple[str, Any, bool], ...]
     gradients: tuple[tuple[str, Any, bool], ...]
+
+    @contextmanager
+    def untouched(self) -> Generator[None]:
+        """What is counted in variables and in modules' attributes inside is as before behind."""
+        variables = [(each, each.now()) for each in self.variables]
+        attributes: list[tuple[dict[str, Any], dict[str, Any]]] = [
+            (vars(module), {**vars(module)}) for _, module, _ in self.modules
+        ]
+        try:
+            yield
+        finally:
+            for variable, value in variables:
+                if variable.now() is not value:
+                    variable.put(value)
+            for now, before in attributes:
+                now.clear()
+                now.update(before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from chainrule.compile.cost_model import BYTES, Model, Tile
 from chainrule.compile.pool import places
 from chainrule.compile.schedule import Schedule
 from chainrule.compile.target import Target
 from chainrule.core.dtypes import BOOL
-from chainrule.ir.nest import Affine, Load, Nest
+from chainrule.ir.nest import Affine, Iota, Load, Nest
 
 __all__ = ["Choice", "choose", "cost"]
 
@@ -29,7 +29,7 @@ CLOSE = 4
 SMALL = 20_000
 """Below so many cycles of work, compiling less is worth more than running faster."""
 
-PARALLEL = 60_000
+PARALLEL = 12_000
 """From so many cycles on, threads share the work: less is done before they have met."""
 
 _PAIRS = ((6, 2), (2, 6), (4, 3), (3, 4), (5, 2), (2, 5), (4, 2), (2, 4), (3, 3), (3, 2), (2, 3))
@@ -43,7 +43,7 @@ Choice = tuple[str, Tile]
 
 def choose(nest: Nest, target: Target) -> Schedule:
     """The schedule that the model likes best."""
-    return _Search(nest, target).schedule()
+    return _search(nest, target).schedule()
 
 
 def cost(
@@ -54,14 +54,25 @@ def cost(
     Args:
         among: try these choices only.
     """
-    search = _Search(nest, target)
-    found = search.ranked(among)
+    search = _search(nest, target)
+    found = search.ranked() if among is None else search.compared(among)
     return found[0][0], [(lane, tile) for _, lane, tile in found]
+
+
+def _search(nest: Nest, target: Target) -> _Search:
+    """The search for a nest: the same one if there was one lately, with all it has found out."""
+    found = _LATELY.get(id(nest))
+    if found is None or found.nest is not nest or found.target is not target:
+        if len(_LATELY) >= 32:
+            _LATELY.clear()
+        found = _LATELY[id(nest)] = _Search(nest, target)
+    return found
 
 
 class _Search:
     def __init__(self, nest: Nest, target: Target) -> None:
         self.nest, self.target = nest, target
+        self._ranked: list[tuple[float, str, Tile]] | None = None
         self.model = Model(nest, target)
         self.free = [axis for axis in self.model.maps if axis not in nest.sequential]
 
@@ -88,10 +99,16 @@ class _Search:
             staged=self._staged(order, lane, tile),
         )
 
-    def ranked(self, among: list[Choice] | None = None) -> list[tuple[float, str, Tile]]:
+    def ranked(self) -> list[tuple[float, str, Tile]]:
         """The cheapest few choices, with what the caches make them cost."""
+        if self._ranked is None:
+            self._ranked = self.compared(self._choices())
+        return self._ranked
+
+    def compared(self, among: Iterable[Choice]) -> list[tuple[float, str, Tile]]:
+        """The cheapest few of some choices."""
         found: list[tuple[float, str, Tile]] = []
-        for lane, tile in self._choices() if among is None else among:
+        for lane, tile in among:
             cycles = self.model.cycles(lane, tile)
             if cycles is not None:
                 found.append((cycles, lane, tile))
@@ -116,6 +133,8 @@ class _Search:
         lanes = [] if model.lanes == 1 else [*self.free, *model.reduces]
         lanes = [lane for lane in lanes if model.sizes[lane] > 1]
         near = [lane for lane in lanes if model.is_near(lane)]
+        if not model.reduces:
+            near = [lane for lane in lanes if self._all_near(lane)] or near
         for lane in near or ("", *lanes):
             for tile in self._tiles(lane):
                 yield lane, tile
@@ -124,6 +143,8 @@ class _Search:
         """Tiles of at most two axes that may fit into the registers."""
         yield {}
         if not self.model.reduces:
+            if counted := self._counted(lane):
+                yield counted
             yield from [{lane: factor} for factor in (2, 4) if lane]
             for axis in self.free if lane else []:
                 if self.model.sizes[axis] >= self.model.lanes and self._turned(axis, lane):
@@ -143,12 +164,25 @@ class _Search:
                 if a <= self._steps(first, lane) and b <= self._steps(second, lane):
                     yield {first: a, second: b}
 
+    def _counted(self, lane: str) -> Tile:
+        """Short axes whose index is computed with: written out, the index is a constant."""
+        sizes = self.model.sizes
+        counted = {e.axis: sizes[e.axis] for e in self.model.pool.exprs if isinstance(e, Iota)}
+        counted.pop(lane, None)
+        short = {axis: size for axis, size in counted.items() if 1 < size <= 4}
+        return short if math.prod(short.values()) <= 16 else {}
+
     def _turned(self, axis: str, lane: str) -> bool:
         """Whether something is contiguous along this axis, and not along the lanes."""
         return any(
             at.stride(axis) == 1 and at.stride(lane) not in (0, 1)
             for at in places(self.nest, self.model.pool)
         )
+
+    def _all_near(self, axis: str) -> bool:
+        """Whether everything is contiguous along this axis, and fills a vector."""
+        strides = {at.stride(axis) for at in places(self.nest, self.model.pool)}
+        return 1 in strides <= {0, 1} and self.model.sizes[axis] >= self.model.lanes
 
     def _steps(self, axis: str, lane: str) -> int:
         return -(-self.model.sizes[axis] // (self.model.lanes if axis == lane else 1))
@@ -157,18 +191,32 @@ class _Search:
 
     def _order(self, lane: str, tile: Tile) -> tuple[tuple[str, ...], float]:
         """The map axes, so that little comes from beyond the first cache; and how much does."""
-        first, traffic = self.nest.sequential, self.model.traffic
+        traffic = self.model.traffic
         at = self.nest.stores[0].at
         names = sorted(self.free, key=lambda name: -at.stride(name))  # as they lie in memory
-        if len(names) < 2 or not self.model.reduces:
-            return (*first, *names), traffic((*first, *names), lane, tile)
+        orders = [(*self.nest.sequential, *names)]
+        if len(names) > 1 and self.model.reduces:
+            orders = list(self._orders(names, lane, tile))
+        found = [(traffic(order, lane, tile), order) for order in orders]
+        best = min(found, key=lambda each: each[0])
+        return best[1], best[0]
+
+    def _orders(self, names: list[str], lane: str, tile: Tile) -> Iterator[tuple[str, ...]]:
+        """Orders of the loops that may be the best."""
+        first = self.nest.sequential
         if len(names) <= 3:
-            orders = [(*first, *order) for order in itertools.permutations(names)]
-            found = [(traffic(order, lane, tile), order) for order in orders]
-            best = min(found, key=lambda each: each[0])
-            return best[1], best[0]
-        inner: tuple[str, ...] = ()
-        while names:  # the innermost first: that which leaves the least to fetch
+            free = list(itertools.permutations(names))
+        else:
+            free = [self._one_by_one(names, lane, tile)]
+        for order in free:
+            for place in range(len(order) if self.model.adds_up else 1):
+                yield (*order[:place], *first, *order[place:])
+
+    def _one_by_one(self, names: list[str], lane: str, tile: Tile) -> tuple[str, ...]:
+        """The free axes, the innermost first: that which leaves the least to fetch."""
+        first, traffic = self.nest.sequential, self.model.traffic
+        names, inner = list(names), tuple[str, ...]()
+        while names:
             tried = [
                 (
                     traffic((*first, *[n for n in names if n != name], name, *inner), lane, tile),
@@ -179,7 +227,7 @@ class _Search:
             name = min(tried, key=lambda each: each[0])[1]
             names.remove(name)
             inner = (name, *inner)
-        return (*first, *inner), traffic((*first, *inner), lane, tile)
+        return inner
 
     def _reduce_order(self, lane: str) -> tuple[str, ...]:
         """Long strides outside, the lane axis innermost."""
@@ -223,3 +271,6 @@ class _Search:
             if far and again >= 4 and count * itemsize <= STAGE:
                 found[expr.buffer, expr.at] = None
         return tuple(found)
+
+
+_LATELY: dict[int, _Search] = {}

@@ -30,9 +30,12 @@ from chainrule.compile.kinds import (
     what_is_new,
 )
 from chainrule.compile.program import BACKENDS, Program, build_executable
+from chainrule.compile.ragged import Ragged, prepared, ragged, with_a_row_more
+from chainrule.compile.ragged_rules import NotRagged
 from chainrule.compile.signature import Leaf, flatten
 from chainrule.core.interpret import Stack, current_stack
 from chainrule.core.location import Location
+from chainrule.core.op import Array
 from chainrule.errors import CompileError, ConfigError
 from chainrule.ir.graph import Graph
 
@@ -164,6 +167,7 @@ class Compiled:
         self._fixed: set[tuple[Any, int]] = set()  # floats that can't be
         self._odd: dict[Any, int] = {}  # how often a batch of another size was met
         self._odd_last: Any = None
+        self._extra: dict[tuple[Program, int], list[Array] | None] = {}  # of ragged batches
         self._notes: dict[str, None] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -228,8 +232,13 @@ class Compiled:
         """The stages of what was compiled last, by name, as text."""
         return self.program.stages()
 
-    def explain(self) -> str:
+    def explain(self, *, measure: bool = False) -> str:
         """What was compiled: arguments, state, results, kernels; and what ran otherwise, and why.
+
+        Args:
+            measure: time each kernel as well, on one thread, with the arguments of the first call
+                of its kind, and show it as a share of the core's peak of multiply-adds, which is
+                measured beside it. The state stays what it is.
 
         >>> import chainrule
         >>> double = chainrule.compile(lambda x: x * 2)
@@ -237,7 +246,7 @@ class Compiled:
         >>> print(double.explain().splitlines()[0])
         <lambda>(x: f32[2])
         """
-        parts = [program.explain() for program in self.programs]
+        parts = [program.explain(measure=measure) for program in self.programs]
         return "\n\n".join([*parts, *self._notes]) or f"{self._name} was not called so far"
 
     # -- a call -------------------------------------------------------------------------------
@@ -247,16 +256,22 @@ class Compiled:
         if not is_plain(stack):  # traced by another one; or somebody wants to see each op
             return self.__wrapped__(*args, **kwargs)
         structure, leaves = self._taken_apart(args, kwargs)
+        extra, ragged = None, None
         with _tracing:
             program, key = self._find(structure, leaves, stack)
             if program is None:
+                ragged = self._ragged(key, structure, leaves, stack)
+        if program is None:
+            if ragged is None:
                 return self._odd_batch(key, args, kwargs)
+            program, extra = ragged
+            self._fast = None  # so that this learns of the call after this one
         values = [leaf.value for leaf in leaves]
         arrays = [array_of(values[index]) for index in program.captured.arguments]
         if program.overlaps(arrays):
             return self._plainly("arguments share memory that is written to", args, kwargs)
-        result = program.run(values, arrays)
-        if program.stack is stack:
+        result = program.run(values, arrays, extra)
+        if program.stack is stack and extra is None:
             self._fast = program.fast
         return result
 
@@ -331,7 +346,8 @@ class Compiled:
         build = functools.partial(build_executable, backend=self._backend)
         code = getattr(self.__wrapped__, "__code__", None)
         home = None if code is None else Location((code, 0))
-        program = Program(captured, build, stack, structure, leaves, home)
+        ragged = self._for_ragged(captured, structure, leaves, stack)
+        program = Program(captured, build, stack, structure, leaves, home, ragged)
         key = call_key(
             structure, leaves, stack, self._moving
         )  # a float may have turned out to be fixed
@@ -379,16 +395,71 @@ class Compiled:
             scalars=scalars,
         )
 
-    # -- plain Python -------------------------------------------------------------------------
+    # -- batches of fewer rows ----------------------------------------------------------------
 
-    # A program whose number of rows is an argument would do here what plain Python does now.
+    def _for_ragged(
+        self, captured: Captured, structure: Any, leaves: list[Leaf], stack: Stack
+    ) -> Ragged | None:
+        """A training step for batches of fewer rows, too, if it can be shown to be right."""
+        if captured.pullback is not None or not captured.guards.groups:
+            return None  # it steps no optimizer: a trace more would cost more than it brings
+        shapes = [value.type.shape for value in captured.graph.arguments]
+        size = next((shape[0] for shape in shapes if shape), 0)
+        if size < 2:
+            return None
+        batches = {
+            index
+            for index, shape in zip(captured.arguments, shapes, strict=True)
+            if shape and shape[0] == size
+        }
+        longer = [
+            Leaf(leaf.path, with_a_row_more(leaf.value)) if index in batches else leaf
+            for index, leaf in enumerate(leaves)
+        ]
+        try:
+            with captured.guards.untouched():
+                other = self._captured(structure, longer, stack)
+            return ragged(prepared(captured.graph), prepared(other.graph), size, size + 1)
+        except NotRagged as error:
+            self._notes[f"no program for ragged batches: {error}"] = None
+        except Exception as error:  # with another batch it is no function at all
+            self._notes[f"no program for ragged batches: {type(error).__name__}"] = None
+        return None
+
+    def _ragged(
+        self, key: Any, structure: Any, leaves: list[Leaf], stack: Stack
+    ) -> tuple[Program, list[Array]] | None:
+        """The program for a batch of fewer rows than its own, and its further arguments."""
+        for other, programs in self._programs.items():
+            if not differ_in_size(key, other):
+                continue
+            program, values = programs[-1], [leaf.value for leaf in leaves]
+            arrays = [array_of(values[index]) for index in program.captured.arguments]
+            rows = None if program.ragged is None else program.ragged.rows(arrays)
+            if program.ragged is None or rows is None or program.misfit():
+                continue
+            if (program, rows) not in self._extra:
+                try:
+                    with program.captured.guards.untouched():
+                        traced = prepared(self._captured(structure, leaves, stack).graph)
+                    self._extra[program, rows] = program.ragged.extra(rows, traced)
+                except NotRagged as error:
+                    self._notes[f"no program for {rows} rows: {error}"] = None
+                    self._extra[program, rows] = None
+            extra = self._extra[program, rows]
+            if extra is not None:
+                return program, extra
+        return None
+
+    # -- plain Python -------------------------------------------------------------------------
 
     def _is_odd(self, key: Any) -> bool:
         """Whether a call differs from another in sizes alone, and comes but now and then."""
         if not any(differ_in_size(key, other) for other in self._programs):
             return False
         times = self._odd[key] = self._odd.get(key, 0) + 1
-        if self._odd_last == key or times > OFTEN:
+        ragged = any(each[-1].ragged for each in self._programs.values())
+        if self._odd_last == key or (times > OFTEN and not ragged):
             return False
         self._odd_last = key
         return True

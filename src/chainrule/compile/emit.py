@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from chainrule.compile.instructions import emit
 from chainrule.compile.llvm_text import Lines, literal, memory_type, register_type, splat
 from chainrule.compile.pool import Pool, places
-from chainrule.compile.schedule import Schedule
+from chainrule.compile.schedule import Schedule, axis_of_sums
 from chainrule.core.dtypes import BOOL, DType, iinfo, int64, uint8
 from chainrule.ir.nest import Affine, Call, Iota, Literal, Load, Nest, Reduce, Store
 
@@ -105,9 +105,9 @@ class _Writer:
                 ]
             )
         )
-        self.lane = schedule.lane if schedule.lanes > 1 else ""
-        self.lanes = schedule.lanes if self.lane else 1
-        self.active = self.lanes  # how many of the lanes are inside
+        self.lane: str = schedule.lane if schedule.lanes > 1 else ""
+        self.lanes: int = schedule.lanes if self.lane else 1
+        self.active: int = self.lanes  # how many of the lanes are inside
         self.tiled: dict[str, int] = {}  # of the body being written
         self.index: dict[str, int | str] = {}
         self.offsets: dict[tuple[tuple[str, int], ...], _Offset] = {}
@@ -285,8 +285,8 @@ class _Writer:
             axes = pool.axes[number]
             if axes & {axis.name for axis in self.nest.reduces}:
                 return len(order) + 1
-            first = len(self.nest.sequential) if number in again else 0
-            return max([first, *[order.index(axis) + 1 for axis in axes]])
+            moving = axes.union(self.nest.sequential) if number in again else axes
+            return max([0, *[order.index(axis) + 1 for axis in moving]])
 
         found = [level(number) for number in range(len(pool.exprs))]
         users: list[int] = [-1] * len(found)
@@ -294,7 +294,7 @@ class _Writer:
             inner = len(order) + 1 if isinstance(pool.exprs[number], Reduce) else found[number]
             for part in parts:
                 users[part] = max(users[part], inner)
-        for root in pool.roots:
+        for root in itertools.chain(pool.roots, *pool.indices):
             users[root] = max(users[root], len(order))
         for number, expr in enumerate(pool.exprs):
             whole = not any(isinstance(pool.exprs[i], Reduce) for i in pool.inside(number))
@@ -409,19 +409,30 @@ class _Writer:
 
     def _body(self) -> None:
         """The reductions of a tile, then its stores."""
-        with self._scope():
-            self._reductions()
+        with self._scope(), self._reduced() as folded:
             turned = self._turned_stores()
-            for coords in self._coords(frozenset(self.tiled).difference([turned])):
+            for coords in self._coords(frozenset(self.tiled).difference([turned, folded])):
                 points = [dict(coords)]
                 if turned:
                     points = [{**points[0], turned: step} for step in range(self.lanes)]
                 values = [[self._value(root, at) for at in points] for root in self.pool.roots]
-                for store, some in zip(self.nest.stores, values):
+                for store, index, some in zip(self.nest.stores, self.pool.indices, values):
                     if turned:
                         self._store_turned(store, some, points)
                     else:
-                        self._store(store.buffer, store.at, some[0], points[0])
+                        self._store(store, index, some[0], points[0])
+
+    @contextmanager
+    def _reduced(self) -> Generator[str]:
+        """The reductions; inside, the tiled axis whose sums have become lanes is in the lanes."""
+        kept = self.lane, self.lanes, self.active
+        axis = axis_of_sums(self.nest, self.lane, self.lanes, self.tiled)
+        self._reductions(axis)
+        if axis:
+            self.lane, self.lanes = axis, self.tiled[axis]
+            self.active = self.lanes
+        yield axis
+        self.lane, self.lanes, self.active = kept
 
     def _turns(self, at: Affine) -> str:
         """The tiled axis with which the lanes change places: it is contiguous, they are not."""
@@ -431,7 +442,7 @@ class _Writer:
         return next((axis for axis in tiled if at.stride(axis) == 1 and axis != self.lane), "")
 
     def _turned_stores(self) -> str:
-        found = {self._turns(store.at) for store in self.nest.stores}
+        found = {"" if store.index else self._turns(store.at) for store in self.nest.stores}
         dtypes = {store.expr.dtype.category for store in self.nest.stores}
         return found.pop() if len(found) == 1 and BOOL not in dtypes else ""
 
@@ -489,8 +500,12 @@ class _Writer:
             to = self._pointer(start, str(lane * stride), kind)
             self.lines.add(f"store <{lanes} x {kind}> {row}, ptr {to}, align {dtype.itemsize}")
 
-    def _reductions(self) -> None:
-        """All reductions at once: one accumulator for each, and each point of the tile."""
+    def _reductions(self, folded: str) -> None:
+        """All reductions at once: one accumulator for each, and each point of the tile.
+
+        Args:
+            folded: the tiled axis whose sums become lanes; "" for none.
+        """
         accumulators: list[tuple[int, Coords]] = [
             (number, coords)
             for number in self.pool.reduces()
@@ -504,9 +519,18 @@ class _Writer:
             start = identity(expr.kind, expr.dtype)
             before.append(splat(start, expr.dtype, self._lanes_inside(number)))
         after = self._reduce_loops(0, accumulators, before)
+        together: dict[tuple[object, ...], list[str]] = {}
         for (number, coords), register in zip(accumulators, after, strict=True):
-            expr = self._reduce(number)
+            expr, at = self._reduce(number), dict(coords)
             lanes = self._lanes_inside(number)
+            if lanes > 1 and at.pop(folded, None) is not None:
+                key = _key(number, at, self.pool.axes[number])
+                rows = together.setdefault(key, [])
+                rows.append(register)
+                if len(rows) == self.tiled[folded]:
+                    made = self._across_each(rows, expr)
+                    self.scopes[-1][key] = _Register(made, expr.dtype, len(rows))
+                continue
             if self.lane in expr.axes:
                 register, lanes = self._across(register, expr), 1
             key = _key(number, dict(coords), self.pool.axes[number])
@@ -661,6 +685,43 @@ class _Writer:
             lanes = half
         return register
 
+    def _across_each(self, rows: Sequence[str], expr: Reduce) -> str:
+        """Combine the lanes of each of some accumulators: lane i of what it gives is the i-th's.
+
+        Two rows become one that holds half of the lanes of each, combined with the other half;
+        when there is only one left, its halves are combined.
+        """
+        lanes = part = self.lanes  # of a vector; and those that are one row's
+        vectors = list(rows)
+        while part > 1:
+            groups, half = range(0, lanes, part), part // 2
+            if len(vectors) > 1:
+                middle = len(vectors) // 2  # paired so that in the end the rows are in order
+                starts = [start + side for start in groups for side in (0, lanes)]
+                vectors = [
+                    self._halves_combined(a, b, starts, half, expr, lanes)
+                    for a, b in zip(vectors[:middle], vectors[middle:], strict=True)
+                ]
+            else:
+                vectors = [self._halves_combined(vectors[0], "poison", groups, half, expr, lanes)]
+                lanes //= 2
+            part = half
+        return vectors[0]
+
+    def _halves_combined(
+        self, a: str, b: str, starts: Sequence[int], half: int, expr: Reduce, lanes: int
+    ) -> str:
+        """Of groups of lanes that start there, the first half combined with the second."""
+        kind = register_type(expr.dtype, lanes)
+        count = half * len(starts)
+        parts: list[str] = []
+        for shift in (0, half):
+            mask = ", ".join(f"i32 {s + shift + i}" for s in starts for i in range(half))
+            parts.append(
+                self.lines.assign(f"shufflevector {kind} {a}, {kind} {b}, <{count} x i32> <{mask}>")
+            )
+        return emit(self.lines, _COMBINE[expr.kind], expr.dtype, parts, [expr.dtype] * 2, count)
+
     # -- expressions --
 
     def _value(self, number: int, at: dict[str, int]) -> _Register:
@@ -702,7 +763,7 @@ class _Writer:
             return value.name
         if not value.name.startswith("%"):
             return f"splat ({register_type(value.dtype, 1)} {value.name})"
-        key = "wide", value.name
+        key = "wide", value.name, lanes
         for scope in reversed(self.scopes):
             if key in scope:
                 return scope[key].name
@@ -770,9 +831,7 @@ class _Writer:
         found = [self._value(part, at) for part in index]
         if any(each.lanes > 1 for each in found):
             return self._gather(expr, found, at)
-        extra = ""
-        for each, (_, stride) in zip(found, expr.index, strict=True):
-            extra = self._further(extra, each.name, each.dtype, stride)
+        extra = self._extra(expr, found)
         stride = expr.at.stride(self.lane) if lanes > 1 else 0
         address = self._address(expr.buffer, expr.at, at, kind, extra)
         if lanes == 1:
@@ -790,6 +849,13 @@ class _Writer:
             value = self.lines.assign(f"icmp ne {register_type(_BYTE, lanes)} {value}, {zero}")
         return value
 
+    def _extra(self, place: Load | Store, found: Sequence[_Register]) -> str:
+        """How far it is to a place found at run time, which is the same in all lanes."""
+        extra = ""
+        for each, (_, stride) in zip(found, place.index, strict=True):
+            extra = self._further(extra, each.name, each.dtype, stride)
+        return extra
+
     def _further(self, extra: str, index: str, dtype: DType, stride: int) -> str:
         if dtype is not int64:
             index = emit(self.lines, "cast", int64, [index], [dtype], 1)
@@ -798,23 +864,30 @@ class _Writer:
 
     def _gather(self, expr: Load, found: Sequence[_Register], at: dict[str, int]) -> str:
         """Every lane from a place of its own."""
-        kind, stride = memory_type(expr.dtype), expr.at.stride(self.lane)
-        address = self._address(expr.buffer, expr.at, at, kind)
+        kind = memory_type(expr.dtype)
+        value = self._lane_by_lane(kind, self._addresses(expr, found, at, kind))
+        if expr.dtype.category == BOOL:
+            zero = splat(0, _BYTE, self.lanes)
+            value = self.lines.assign(f"icmp ne <{self.lanes} x i8> {value}, {zero}")
+        return value
+
+    def _addresses(
+        self, place: Load | Store, found: Sequence[_Register], at: dict[str, int], kind: str
+    ) -> list[str]:
+        """Where every lane is, if each is somewhere else."""
+        stride = place.at.stride(self.lane)
+        address = self._address(place.buffer, place.at, at, kind)
         addresses: list[str] = []
         for lane in range(self.active):
             extra = str(lane * stride) if stride else ""
-            for each, (_, step) in zip(found, expr.index, strict=True):
+            for each, (_, step) in zip(found, place.index, strict=True):
                 index = each.name
                 if each.lanes > 1:
                     wide = register_type(each.dtype, each.lanes)
                     index = self.lines.assign(f"extractelement {wide} {index}, i32 {lane}")
                 extra = self._further(extra, index, each.dtype, step)
             addresses.append(self._pointer(address, extra, kind) if extra else address)
-        value = self._lane_by_lane(kind, addresses)
-        if expr.dtype.category == BOOL:
-            zero = splat(0, _BYTE, self.lanes)
-            value = self.lines.assign(f"icmp ne <{self.lanes} x i8> {value}, {zero}")
-        return value
+        return addresses
 
     def _lane_by_lane(self, kind: str, addresses: Sequence[str]) -> str:
         wide, size = f"<{self.lanes} x {kind}>", _SIZES[kind]
@@ -834,21 +907,28 @@ class _Writer:
             f"{wide} zeroinitializer)"
         )
 
-    def _store(self, buffer: str, at: Affine, value: _Register, coords: dict[str, int]) -> None:
+    def _store(
+        self, store: Store, index: Sequence[int], value: _Register, coords: dict[str, int]
+    ) -> None:
         dtype, lines = value.dtype, self.lines
         kind, size = memory_type(dtype), dtype.itemsize
-        address = self._address(buffer, at, coords, kind)
-        lanes = self.lanes if self.lane and at.stride(self.lane) else 1
+        found = [self._value(number, coords) for number in index]
+        apart = any(each.lanes > 1 for each in found)
+        stride = store.at.stride(self.lane) if self.lane else 0
+        lanes = self.lanes if apart or stride else 1
         register = self._wide(value, lanes)
         if dtype.category == BOOL:
             register = lines.assign(
                 f"zext {register_type(dtype, lanes)} {register} to {register_type(_BYTE, lanes)}"
             )
+        if apart:
+            self._store_lanes(self._addresses(store, found, coords, kind), register, kind)
+            return
+        address = self._address(store.buffer, store.at, coords, kind, self._extra(store, found))
         if lanes == 1:
             lines.add(f"store {kind} {register}, ptr {address}, align {size}")
             return
         wide = f"<{lanes} x {kind}>"
-        stride = at.stride(self.lane)
         if stride == 1 and self.active == lanes:
             lines.add(f"store {wide} {register}, ptr {address}, align {size}")
             return
@@ -861,10 +941,15 @@ class _Writer:
                 f"<{lanes} x i1> {self._mask()})"
             )
             return
-        for lane in range(self.active):
-            one = lines.assign(f"extractelement {wide} {register}, i32 {lane}")
-            to = self._pointer(address, str(lane * stride), kind)
-            lines.add(f"store {kind} {one}, ptr {to}, align {size}")
+        places = [self._pointer(address, str(i * stride), kind) for i in range(self.active)]
+        self._store_lanes(places, register, kind)
+
+    def _store_lanes(self, addresses: Sequence[str], register: str, kind: str) -> None:
+        """Every lane to a place of its own."""
+        wide = f"<{self.lanes} x {kind}>"
+        for lane, to in enumerate(addresses):
+            one = self.lines.assign(f"extractelement {wide} {register}, i32 {lane}")
+            self.lines.add(f"store {kind} {one}, ptr {to}, align {_SIZES[kind]}")
 
 
 def _key(number: int, at: dict[str, int], axes: frozenset[str]) -> tuple[object, ...]:

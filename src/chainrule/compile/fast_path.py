@@ -141,8 +141,9 @@ class _Writer:
     def _run(self) -> Iterator[str]:
         """The program's run; what it gives are y0, y1, ..."""
         results = [f"y{index}" for index in range(len(self.program.graph.results))]
+        extra = [self._constant(f"extra{i}", each) for i, each in enumerate(self.program.extra)]
         if self.entry is None:
-            arrays = "".join([f"a{leaf}, " for leaf in self.captured.arguments])
+            arrays = "".join([f"{x}, " for x in [*self._arrays(), *extra]])
             given = f"{', '.join(results)}, = " if results else ""
             yield f"{given}run(({arrays}), state)"
             return
@@ -151,7 +152,10 @@ class _Writer:
             yield f"{result} = {self._constant(f'new_{result}', like.copy)}()"
         floats = {i for i, leaf in enumerate(self.program.leaves) if isinstance(leaf.value, float)}
         given = [f"{'a' if leaf in floats else 'x'}{leaf}" for leaf in self.captured.arguments]
-        yield f"if enter({', '.join([*given, *results])}): return MISS"
+        yield f"if enter({', '.join([*given, *extra, *results])}): return MISS"
+
+    def _arrays(self) -> list[str]:
+        return [f"a{leaf}" for leaf in self.captured.arguments]
 
     def _argument(self, index: int) -> Iterator[str]:
         """The checks of one argument."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from chainrule.compile.axes import merge_axes
-from chainrule.compile.blocking import improve
+from chainrule.compile.blocking import improved
 from chainrule.compile.choose import choose
 from chainrule.compile.emit import Kernel, write_kernel
 from chainrule.compile.lowering import Guard, Host, Lowered, lower
@@ -62,15 +62,21 @@ class Kernels:
         return [step for segment in native for step in segment if isinstance(step, Planned)]
 
 
-def plan_kernels(graph: Graph, target: Target) -> Kernels:
-    """All that comes before the text of the program: passes, lowering, schedules, memory."""
+def plan_kernels(
+    graph: Graph, target: Target, written: Callable[[Kernel], None] | None = None
+) -> Kernels:
+    """All that comes before the text of the program: passes, lowering, schedules, memory.
+
+    Args:
+        graph: the graph as it was traced.
+        target: the processor.
+        written: told of each new kernel as soon as there is its text.
+    """
     fine = optimize(graph)
     lowered = lower(fine)
-    improve(lowered, target)
-    offsets, arena_bytes = _memory(lowered)
     segments: list[Segment | Host] = []
     known: dict[str, Kernel] = {}
-    for step in lowered.steps:
+    for step in improved(lowered, target):
         if isinstance(step, Host):
             segments.append(step)
             continue
@@ -78,8 +84,15 @@ def plan_kernels(graph: Graph, target: Target) -> Kernels:
             segments.append([])
         segment = segments[-1]
         assert not isinstance(segment, Host)
-        segment.append(step if isinstance(step, Guard) else _planned(step, target, known))
-    return Kernels(fine, lowered, segments, offsets, arena_bytes)
+        if isinstance(step, Guard):
+            segment.append(step)
+            continue
+        count = len(known)
+        planned = _planned(step, target, known)
+        segment.append(planned)
+        if written is not None and len(known) > count:
+            written(planned.kernel)
+    return Kernels(fine, lowered, segments, *_memory(lowered))
 
 
 def _planned(nest: Nest, target: Target, known: dict[str, Kernel]) -> Planned:

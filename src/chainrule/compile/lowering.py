@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compile.nests import CannotNest, nest_of
+from chainrule.compile.nests import CannotNest, Target, nest_of
 from chainrule.compile.trees import (
     Apply,
     Fold,
@@ -131,6 +131,7 @@ class Context:
         self.trees: dict[int, Tree] = {}
         self.types: dict[int, TensorType] = {}
         self.padded: dict[object, View] = {}
+        self.guarded: set[object] = set()
 
     def buffer(self, dtype: DType, size: int, name: str = "t", *, zeroed: bool = False) -> str:
         """A new buffer of the program's own."""
@@ -188,15 +189,31 @@ class Context:
         self.emit([(tree, into)], shape, name)
         return into
 
-    def emit(self, pairs: Sequence[tuple[Tree, View]], shape: Sequence[int], name: str) -> None:
-        """One kernel that computes several trees of one shape."""
+    def emit(
+        self,
+        pairs: Sequence[tuple[Tree, Target]],
+        shape: Sequence[int],
+        name: str,
+        *,
+        sequential: Sequence[int] = (),
+    ) -> None:
+        """One kernel that computes several trees of one shape.
+
+        Args:
+            sequential: the axes whose steps come one after the other.
+        """
         pairs = [(self._one_fold(tree, shape), into) for tree, into in pairs]
         try:
-            nest = nest_of(name, pairs)
+            nest = nest_of(name, pairs, sequential)
         except CannotNest as error:
-            copies = {id(view): self._copied(view) for view in error.views}
-            pairs = [(_exchanged(tree, copies), into) for tree, into in pairs]
-            nest = nest_of(name, pairs)
+            apart = {id(view) for view in error.views}
+            made: dict[int, Tree] = {
+                id(each): Leaf(self._copied(each))
+                for pair in pairs
+                for each in _with_views(pair, apart)
+            }
+            pairs = [(_replaced(tree, made), _aimed(into, made)) for tree, into in pairs]
+            nest = nest_of(name, pairs, sequential)
         self.done.steps.append(nest)
 
     def guard(self, tree: Tree, shape: Sequence[int]) -> None:
@@ -207,10 +224,10 @@ class Context:
         self.emit([(Fold("all", flat, tuple(shape)), flag)], (1,), "check")
         self.done.steps.append(Guard(flag.buffer))
 
-    def _copied(self, view: View) -> View:
+    def _copied(self, tree: Leaf | Place | Take) -> View:
         """A view's elements in the order of its axes."""
-        order = tuple(range(len(view.axes)))
-        return self.stored(Leaf(view), view.shape, order=order, name="copy")
+        order = tuple(range(len(tree.view.axes)))
+        return self.stored(tree, tree.view.shape, order=order, name="copy")
 
     def _one_fold(self, tree: Tree, shape: Sequence[int]) -> Tree:
         """The tree with at most one kind of reduction in it: the others are computed before."""
@@ -243,13 +260,23 @@ def _replaced(tree: Tree, made: dict[int, Tree]) -> Tree:
     return walk(tree)
 
 
-def _exchanged(tree: Tree, views: dict[int, View]) -> Tree:
-    made: dict[int, Tree] = {
-        id(each): Leaf(views[id(each.view)])
-        for each in everything(tree)
-        if isinstance(each, Leaf) and id(each.view) in views
-    }
-    return _replaced(tree, made)
+def _with_views(pair: tuple[Tree, Target], views: set[int]) -> list[Leaf | Place | Take]:
+    """What has one of these views, in a tree and in the indices of where it goes to."""
+    tree, into = pair
+    roots = [tree, *(() if isinstance(into, View) else parts(into))]
+    if isinstance(tree, Take):  # of itself it is no copy, but of its indices
+        roots = [*parts(tree), *roots[1:]]
+    found = [each for root in roots for each in everything(root)]
+    return [
+        each for each in found if isinstance(each, Leaf | Place | Take) and id(each.view) in views
+    ]
+
+
+def _aimed(into: Target, made: dict[int, Tree]) -> Target:
+    """The target with some parts of its indices exchanged."""
+    if isinstance(into, View):
+        return into
+    return Take(into.view, tuple([(_replaced(index, made), step) for index, step in into.indices]))
 
 
 def order_of(tree: Tree, ndim: int) -> tuple[int, ...]:

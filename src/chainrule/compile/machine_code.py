@@ -8,18 +8,19 @@ explicit vectors, and measured no faster after one. LLVM chooses instructions an
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chainrule.compile.target import LLVM_LOCK, Target, host_target, require_llvm
 from chainrule.errors import ChainruleError
 
 if TYPE_CHECKING:
-    from llvmlite.binding import LLJIT, ModuleRef, ResourceTracker, TargetMachine
+    from llvmlite.binding import LLJIT, ContextRef, ModuleRef, ResourceTracker, TargetMachine
 
-__all__ = ["Library", "assemble", "assembly", "llvm_versions", "load"]
+__all__ = ["Library", "assemble", "assemble_apart", "assembly", "llvm_versions", "load"]
 
 _NAMES = itertools.count()
 
@@ -87,11 +88,48 @@ def assembly(text: str, target: Target, *, inline: bool | None = None) -> str:
             module.close()
 
 
-def load(image: bytes, symbols: Mapping[str, int] | None = None) -> Library:
-    """Put an object file into memory, and link it with this process's own functions (libm's, ...).
+def assemble_apart(text: str, target: Target) -> bytes:
+    """The same as `assemble`, while other threads of ours do it with other texts.
+
+    Nothing is shared: a context and a code generator of its own are what LLVM asks of each thread.
+    The caller sees to it that `LLVM_LOCK` is held, by whichever of the threads.
+    """
+    require_llvm()
+    from llvmlite import binding
+
+    context = binding.create_context()
+    machine = _new_machine(target)
+    module = _module(text, machine, None, context)
+    try:
+        return _emitted(machine, module)
+    finally:
+        module.close()
+
+
+def _emitted(machine: TargetMachine, module: ModuleRef) -> bytes:
+    """The object file, without the lock that llvmlite puts around each call of LLVM's."""
+    from llvmlite.binding import ffi
+
+    library = ffi.lib
+    emit = getattr(library.LLVMPY_TargetMachineEmitToMemory, "_cfn", None)
+    if emit is None:  # another llvmlite: one text at a time, then
+        return machine.emit_object(module)
+    with ffi.OutputString() as problem:
+        memory = emit(machine, module, 1, problem)
+        if not memory:
+            raise ChainruleError(f"LLVM makes no machine code of a program: {problem}")
+    try:
+        start = library.LLVMPY_GetBufferStart(memory)
+        return ctypes.string_at(start, library.LLVMPY_GetBufferSize(memory))
+    finally:
+        library.LLVMPY_DisposeMemoryBuffer(memory)
+
+
+def load(image: bytes | Sequence[bytes], symbols: Mapping[str, int] | None = None) -> Library:
+    """Put object files into memory, and link them with this process's own functions (libm's, ...).
 
     Args:
-        image: what `assemble` gave, for this machine.
+        image: what `assemble` gave, for this machine; or several that call each other.
         symbols: addresses of functions that are found nowhere else, by name.
 
     Raises:
@@ -102,7 +140,10 @@ def load(image: bytes, symbols: Mapping[str, int] | None = None) -> Library:
         from llvmlite import binding
 
         name = f"program{next(_NAMES)}"
-        builder = binding.JITLibraryBuilder().add_object_img(image).add_current_process()
+        builder = binding.JITLibraryBuilder()
+        for each in [image] if isinstance(image, bytes) else image:
+            builder.add_object_img(each)
+        builder.add_current_process()
         for symbol, address in (symbols or {}).items():
             builder.import_symbol(symbol, address)
         try:
@@ -126,10 +167,16 @@ def llvm_versions() -> str:
 def _prepare(text: str, target: Target, inline: bool | None) -> tuple[TargetMachine, ModuleRef]:
     """The parsed and verified module, ready for the machine's last step."""
     machine = _machine(target)
+    return machine, _module(text, machine, inline)
+
+
+def _module(
+    text: str, machine: TargetMachine, inline: bool | None, context: ContextRef | None = None
+) -> ModuleRef:
     from llvmlite import binding
 
     try:
-        module = binding.parse_assembly(text)
+        module = binding.parse_assembly(text, context)
         module.verify()
     except RuntimeError as error:
         raise ChainruleError(
@@ -142,12 +189,16 @@ def _prepare(text: str, target: Target, inline: bool | None) -> tuple[TargetMach
         passes = binding.create_new_module_pass_manager()
         passes.add_always_inliner_pass()
         passes.run(module, binding.create_pass_builder(machine, options))
-    return machine, module
+    return module
 
 
 @functools.cache
 def _machine(target: Target) -> TargetMachine:
     """LLVM's code generator for one processor."""
+    return _new_machine(target)
+
+
+def _new_machine(target: Target) -> TargetMachine:
     require_llvm()
     from llvmlite import binding
 

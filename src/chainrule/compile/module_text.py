@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from chainrule.compile.emit import Kernel
 from chainrule.compile.kernels import Kernels, Planned, module_buffers, read_and_written
 from chainrule.compile.lowering import Guard
 from chainrule.compile.target import Target
 from chainrule.compile.team_text import barrier_text
 
-__all__ = ["external_buffers", "write_module"]
+__all__ = ["external_buffers", "write_functions", "write_kernels", "write_module"]
 
 Steps = Sequence[Planned | Guard]
+
+_ATTRIBUTES = "attributes #0 = { nounwind noinline }"
+_OWN, _SHARED = "define internal ", "define hidden "
 
 
 def external_buffers(kernels: Kernels) -> list[str]:
@@ -35,22 +39,52 @@ def write_module(kernels: Kernels, functions: Sequence[tuple[str, Steps]], targe
     `@name(data, thread, threads, barrier)` is what a team runs; `@name_alone(data)` does the same
     on one thread.
     """
-    declarations: dict[str, str] = {}
-    texts: dict[str, str] = {}
-    for _, steps in functions:
-        for step in steps:
-            if isinstance(step, Planned):
-                declarations |= step.kernel.declarations
-                texts[step.kernel.name] = step.kernel.text
+    found = _kernels(functions)
     return "\n".join(
         [
-            *declarations.values(),
+            *_declarations(found),
             barrier_text(target),
-            *texts.values(),
+            *[each.text for each in found],
             *[_Function(kernels, name, steps).text() for name, steps in functions],
-            "attributes #0 = { nounwind noinline }",
+            _ATTRIBUTES,
         ]
     )
+
+
+def write_kernels(kernels: Sequence[Kernel]) -> str:
+    """A module of some kernels, to be called from another one: see `write_functions`."""
+    texts = [each.text.replace(_OWN, _SHARED, 1) for each in kernels]
+    return "\n".join([*_declarations(kernels), *texts, _ATTRIBUTES])
+
+
+def write_functions(
+    kernels: Kernels, functions: Sequence[tuple[str, Steps]], target: Target
+) -> str:
+    """The module of `write_module` without its kernels, which are in modules of their own."""
+    declared = [
+        f"declare hidden void @{each.name}({', '.join(['ptr'] * len(each.buffers))}, i64, i64) #0"
+        for each in _kernels(functions)
+    ]
+    texts = [_Function(kernels, name, steps).text() for name, steps in functions]
+    return "\n".join([*declared, barrier_text(target), *texts, _ATTRIBUTES])
+
+
+def _kernels(functions: Sequence[tuple[str, Steps]]) -> list[Kernel]:
+    """Each kernel once."""
+    found = {
+        step.kernel.name: step.kernel
+        for _, steps in functions
+        for step in steps
+        if isinstance(step, Planned)
+    }
+    return list(found.values())
+
+
+def _declarations(kernels: Sequence[Kernel]) -> list[str]:
+    found: dict[str, str] = {}
+    for each in kernels:
+        found |= each.declarations
+    return list(found.values())
 
 
 class _Function:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,24 +13,22 @@ from chainrule.compile.binary import (
     NativeSegment,
     Place,
     compiled_binary,
-    segment_functions,
 )
 from chainrule.compile.entry import Inside
-from chainrule.compile.kernels import Kernels, plan_kernels
-from chainrule.compile.listing import describe
 from chainrule.compile.machine_code import load
-from chainrule.compile.module_text import write_module
 from chainrule.compile.reference import ReferenceExecutable
 from chainrule.compile.target import Target, host_target
 from chainrule.compile.team import team
+from chainrule.compile.turns import Turns
 from chainrule.core.base import as_tuple
 from chainrule.core.interpret import Stack, bind, enter, leave
 from chainrule.eager import Eager
 from chainrule.errors import ChainruleError
 from chainrule.ir.graph import Graph
-from chainrule.ir.graph_text import format_graph
-from chainrule.ir.nest_text import format_nest
 from chainrule.tensor import Tensor
+
+if TYPE_CHECKING:
+    from chainrule.compile.kernels import Kernels
 
 __all__ = ["NativeExecutable", "build"]
 
@@ -62,25 +59,40 @@ class NativeExecutable:
         self.graph, self.target = graph, target
         self.binary, self._kernels = compiled_binary(graph, target)
         try:
-            self.library = load(self.binary.image)
+            self.library = load(self.binary.images)
         except ChainruleError:
             if self._kernels is not None:
                 raise
             # What was in the cache is whole and ours, and yet LLVM refuses it: better a new one.
             self.binary, self._kernels = compiled_binary(graph, target, anew=True)
-            self.library = load(self.binary.image)
+            self.library = load(self.binary.images)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Give it memory."""
         memory = np.zeros(self.binary.arena_bytes + 64, np.uint8)
         start = -memory.ctypes.data % 64
         self.arena = memory[start : start + self.binary.arena_bytes]
         self._reference: ReferenceExecutable | None = None
-        self._lock = threading.Lock()
+        self._lock = Turns(self.graph.name)
         self._memory = _Memory(self.binary, self.arena)
         self.run = self._runner()
+
+    def copy(self) -> NativeExecutable:
+        """The same machine code with memory of its own."""
+        twin = object.__new__(NativeExecutable)
+        twin.graph, twin.target = self.graph, self.target
+        twin.binary, twin._kernels = self.binary, self.kernels
+        twin.library = self.library
+        twin._prepare()
+        return twin
 
     @property
     def kernels(self) -> Kernels:
         """How the program was made; made again where it came from the cache."""
         if self._kernels is None:
+            from chainrule.compile.kernels import plan_kernels
+
             self._kernels = plan_kernels(self.graph, self.target)
         return self._kernels
 
@@ -198,6 +210,11 @@ class NativeExecutable:
 
     def stages(self) -> dict[str, str]:
         """What became of the graph, stage by stage, as text."""
+        from chainrule.compile.building import segment_functions
+        from chainrule.compile.module_text import write_module
+        from chainrule.ir.graph_text import format_graph
+        from chainrule.ir.nest_text import format_nest
+
         kernels = self.kernels
         planned = kernels.planned()
         return {
@@ -209,7 +226,16 @@ class NativeExecutable:
 
     def describe(self) -> str:
         """The kernels, and what runs on the host and why."""
+        from chainrule.compile.listing import describe
+
         return describe(self.kernels)
+
+    def measured(self, arguments: Sequence[Array], state: Sequence[Array]) -> str:
+        """The same, and what each kernel takes with these arguments and this state."""
+        from chainrule.compile.listing import describe
+        from chainrule.compile.profile import measure
+
+        return describe(self.kernels, measure(self, arguments, state))
 
 
 class _Memory:

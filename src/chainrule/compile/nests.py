@@ -18,7 +18,7 @@ from chainrule.compile.views import View, digits_of, refine
 from chainrule.core.dtypes import int64
 from chainrule.ir.nest import Affine, Axis, Call, Expr, Iota, Literal, Load, Nest, Reduce, Store
 
-__all__ = ["CannotNest", "nest_of"]
+__all__ = ["CannotNest", "Target", "nest_of"]
 
 
 class CannotNest(Exception):
@@ -29,24 +29,34 @@ class CannotNest(Exception):
         self.views = views
 
 
-def nest_of(name: str, pairs: Sequence[tuple[Tree, View]]) -> Nest:
+Target = View | Take
+"""Where a tree is computed into: a place that is known, or one that is found at run time."""
+
+
+def nest_of(
+    name: str, pairs: Sequence[tuple[Tree, Target]], sequential: Sequence[int] = ()
+) -> Nest:
     """The nest that computes each tree into its place. All have one shape.
+
+    Args:
+        sequential: the axes whose steps come one after the other.
 
     Raises:
         CannotNest: some views can't be written in common digits.
     """
-    return _Nesting(name, pairs).nest()
+    return _Nesting(name, pairs).nest(sequential)
 
 
 class _Nesting:
-    def __init__(self, name: str, pairs: Sequence[tuple[Tree, View]]) -> None:
+    def __init__(self, name: str, pairs: Sequence[tuple[Tree, Target]]) -> None:
         self.name, self.pairs = name, pairs
         self.known: dict[int, Expr] = {}
-        self.rank = len(pairs[0][1].axes)
-        outer = [into for _, into in pairs]
+        outer = [into if isinstance(into, View) else into.view for _, into in pairs]
+        self.rank = len(outer[0].axes)
         inner: list[View] = []
-        for tree, _ in pairs:
+        for tree, into in pairs:
             outer += leaves(tree)
+            outer += [] if isinstance(into, View) else leaves(into)
             for each in folds(tree):
                 inner += leaves(each.body)
         self.digits = self._digits(outer, inner)
@@ -78,29 +88,34 @@ class _Nesting:
                     strides.append((name, stride))
         return Affine(view.offset, tuple(strides))
 
-    def nest(self) -> Nest:
-        stores = tuple(
-            [
-                Store(into.buffer, self._affine(into), expression(tree, self.known, self._leaf))
-                for tree, into in self.pairs
-            ]
-        )
+    def nest(self, sequential: Sequence[int]) -> Nest:
+        stores = tuple([self._store(tree, into) for tree, into in self.pairs])
         axes = [
             [Axis(name, size) for name, size in zip(self._names(dim), sizes)]
             for dim, sizes in enumerate(self.digits)
         ]
         maps = tuple([axis for some in axes[: self.rank] for axis in some])
         reduces = tuple([axis for some in axes[self.rank :] for axis in some])
-        return Nest(self.name, maps, reduces, stores)
+        in_turn = tuple([axis.name for dim in sequential for axis in axes[dim]])
+        return Nest(self.name, maps, reduces, stores, in_turn)
+
+    def _store(self, tree: Tree, into: Target) -> Store:
+        expr = expression(tree, self.known, self._leaf)
+        if isinstance(into, View):
+            return Store(into.buffer, self._affine(into), expr)
+        return Store(into.view.buffer, self._affine(into.view), expr, self._index(into))
+
+    def _index(self, tree: Take) -> tuple[tuple[Expr, int], ...]:
+        return tuple(
+            [(expression(index, self.known, self._leaf), step) for index, step in tree.indices]
+        )
 
     def _leaf(self, tree: Tree) -> Expr:
         if isinstance(tree, Leaf):
             return Load(tree.view.buffer, self._affine(tree.view), tree.dtype)
         if isinstance(tree, Take):
-            indices = tuple(
-                [(expression(index, self.known, self._leaf), step) for index, step in tree.indices]
-            )
-            return Load(tree.view.buffer, self._affine(tree.view), tree.dtype, indices)
+            at = self._affine(tree.view)
+            return Load(tree.view.buffer, at, tree.dtype, self._index(tree))
         if isinstance(tree, Place):
             return self._place(tree)
         assert isinstance(tree, Fold)

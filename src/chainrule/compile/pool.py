@@ -15,6 +15,7 @@ class Pool:
         parts: the numbers of what each is made of.
         axes: the axes each depends on; a reduction does not depend on those it runs over.
         roots: the numbers of what the nest's stores write.
+        indices: for each store, the numbers of its places that are found at run time.
     """
 
     def __init__(self, nest: Nest) -> None:
@@ -24,6 +25,7 @@ class Pool:
         self._numbers: dict[object, int] = {}
         self._seen: dict[int, int] = {}
         self.roots = [self.add(store.expr) for store in nest.stores]
+        self.indices = [tuple([self.add(e) for e, _ in store.index]) for store in nest.stores]
 
     def add(self, root: Expr) -> int:
         """The number of an expression, and of all its parts."""

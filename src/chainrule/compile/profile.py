@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chainrule.compile.kernels import Planned
     from chainrule.compile.native import NativeExecutable
 
-__all__ = ["KernelTime", "flops", "profile", "traffic"]
+__all__ = ["KernelTime", "Profile", "flops", "measure", "profile", "traffic"]
 
 _ARITHMETIC = frozenset(
     [
@@ -61,19 +61,69 @@ class KernelTime:
     nbytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The kernels of a program, timed, and what one core can do at most.
+
+    Attributes:
+        times: the kernels, in order.
+        peaks: by dtype, the floating-point operations of one core in a second, measured.
+    """
+
+    times: list[KernelTime]
+    peaks: dict[str, float]
+
+    def share(self, time: KernelTime) -> float:
+        """What a kernel does, as a part of what can be done: each operation at its dtype's peak."""
+        return self.least(time) / time.seconds
+
+    def total_share(self) -> float:
+        """The same of all kernels together."""
+        seconds = sum(each.seconds for each in self.times)
+        return sum(self.least(each) for each in self.times) / seconds if seconds else 0.0
+
+    def least(self, time: KernelTime) -> float:
+        """Seconds that a kernel's arithmetic would take at the peak."""
+        return sum(n / self.peaks[name] for name, n in _operations(time.kernel.nest).items())
+
+
+def measure(
+    program: NativeExecutable,
+    arguments: Sequence[np.ndarray[Any, Any]],
+    state: Sequence[np.ndarray[Any, Any]],
+) -> Profile:
+    """Time the kernels and the peak, in memory of its own: nothing of the program's changes."""
+    from chainrule.compile.peak import Peak
+
+    found = [name for each in program.kernels.planned() for name in _operations(each.nest)]
+    sizes = {name: 8 if name == "float64" else 4 for name in ("float32", *found)}
+    peaks = {name: Peak(program.target, size) for name, size in sizes.items()}
+    for each in peaks.values():
+        each.measure()
+    times = profile(program.copy(), [array.copy() for array in arguments], state)
+    return Profile(times, {name: each.measure() for name, each in peaks.items()})
+
+
 def flops(nest: Nest) -> int:
     """Floating-point operations: a product summed up is two, a function one."""
+    return sum(_operations(nest).values())
+
+
+def _operations(nest: Nest) -> dict[str, int]:
+    """The same by dtype."""
     pool = Pool(nest)
     sizes = {axis.name: axis.size for axis in (*nest.maps, *nest.reduces)}
-    total = 0
+    found: dict[str, int] = {}
     for number, expr in enumerate(pool.exprs):
-        if not expr.dtype.is_floating_point:
+        axes = pool.axes[number]
+        if isinstance(expr, Reduce):
+            axes = axes.union(expr.axes)
+        elif not isinstance(expr, Call) or expr.name not in _ARITHMETIC:
             continue
-        if isinstance(expr, Call) and expr.name in _ARITHMETIC:
-            total += math.prod([sizes[axis] for axis in pool.axes[number]])
-        elif isinstance(expr, Reduce):
-            total += math.prod([sizes[axis] for axis in {*pool.axes[number], *expr.axes}])
-    return total
+        if expr.dtype.is_floating_point:
+            times = math.prod([sizes[axis] for axis in axes])
+            found[expr.dtype.name] = found.get(expr.dtype.name, 0) + times
+    return found
 
 
 def traffic(nest: Nest) -> int:
@@ -110,6 +160,8 @@ def profile(
     result: list[KernelTime] = []
     for index, each in enumerate(planned):
         run = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(library.address(f"kernel{index}_alone"))
+        if _finds_places(each.nest):
+            program.arena[:] = 0  # what is there by now may be no index, and 0 is inside of all
         best, count = math.inf, 1
         for _ in range(repeats):
             start = time.perf_counter()
@@ -120,3 +172,8 @@ def profile(
             count = max(1, min(1000, int(1e-3 / max(taken, 1e-7))))
         result.append(KernelTime(each, best, flops(each.nest), traffic(each.nest)))
     return result
+
+
+def _finds_places(nest: Nest) -> bool:
+    loads = [expr for expr in Pool(nest).exprs if isinstance(expr, Load)]
+    return any(each.index for each in (*loads, *nest.stores))

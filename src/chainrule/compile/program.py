@@ -7,7 +7,6 @@ rest is written out as Python code for this one program, in `fast_path.py`.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from operator import is_
 from typing import Any, Protocol
@@ -18,11 +17,14 @@ from chainrule.autograd.inplace import put
 from chainrule.compile.captured import ARGUMENT, CLEAR, RESULT, Captured, Output
 from chainrule.compile.entry import Entry, Given, Inside, has_entries
 from chainrule.compile.fast_path import watched_fields, write_fast_path
+from chainrule.compile.kinds import array_of
 from chainrule.compile.pullback import Returner
+from chainrule.compile.ragged import Ragged
 from chainrule.compile.reference import ReferenceExecutable
 from chainrule.compile.signature import Leaf, rebuild
 from chainrule.compile.surroundings import registered
 from chainrule.compile.trace import memory_of
+from chainrule.compile.turns import Turns
 from chainrule.core.base import TensorBase
 from chainrule.core.interpret import Stack
 from chainrule.core.location import Location
@@ -84,10 +86,12 @@ class Program:
         leaves: what it was called with.
         structure: how that was nested.
         home: where the function is defined.
+        ragged: the same for batches of fewer rows, if it can be.
 
     Attributes:
         graph: the graph as it was traced.
         executable: what carries it out.
+        extra: arguments of the graph behind those of the call: of a full batch.
         fast: `fast(args)`, the way of most calls; it gives `fast_path.MISS` for any other.
     """
 
@@ -99,12 +103,15 @@ class Program:
         structure: Any,
         leaves: Sequence[Leaf],
         home: Location | None = None,
+        ragged: Ragged | None = None,
     ) -> None:
         self.captured = captured
-        self.graph = captured.graph
-        self.executable = build(captured.graph)
+        self.ragged = ragged
+        self.graph = captured.graph if ragged is None else ragged.graph
+        self.extra = [] if ragged is None else ragged.extra(ragged.size, ragged.whole)
+        self.executable = build(self.graph)
         self.stack = stack
-        self._lock = threading.Lock()
+        self._lock = Turns(self.graph.name)
         self.structure = structure
         self.leaves = list(leaves)
         numbers = {value.number: i for i, value in enumerate(self.graph.arguments)}
@@ -140,7 +147,7 @@ class Program:
         found = None if inside is None else inside()
         if found is None or not has_entries():
             return None
-        leaves = [self.leaves[index].value for index in self.captured.arguments]
+        leaves = [*[self.leaves[index].value for index in self.captured.arguments], *self.extra]
         return Entry(
             found,
             [
@@ -229,16 +236,25 @@ class Program:
 
     # -- running it ---------------------------------------------------------------------------
 
-    def run(self, leaves: Sequence[Any], arrays: Sequence[Array]) -> Any:
+    def run(
+        self, leaves: Sequence[Any], arrays: Sequence[Array], extra: Sequence[Array] | None = None
+    ) -> Any:
         """Run for a call that is of its kind; the slow way, which is right for every one.
 
         Args:
             leaves: the leaves of the call's arguments.
             arrays: the arrays of those that are arguments of the graph.
+            extra: of a ragged batch, what `Ragged.extra` gives.
         """
+        rows = None if extra is None or self.ragged is None else self.ragged.rows(arrays)
         given = [np.ascontiguousarray(each).reshape(each.shape) for each in arrays]
+        if self.ragged is not None and rows is not None:
+            for index in self.ragged.arguments:
+                given[index] = self.ragged.filled(given[index])
         with self._lock:
-            results = self._run_alone(given)
+            results = self._run_alone([*given, *(self.extra if extra is None else extra)])
+            if self.ragged is not None and rows is not None:
+                results = self.ragged.cut(results, rows)
             for index in self.written:
                 if given[index] is not arrays[index]:
                     arrays[index][...] = given[index]
@@ -316,8 +332,12 @@ class Program:
         more: Any = getattr(self.executable, "stages", dict[str, str])
         return shown | more()
 
-    def explain(self) -> str:
-        """What it is called with, what it reads and writes, what it gives, and what runs."""
+    def explain(self, *, measure: bool = False) -> str:
+        """What it is called with, what it reads and writes, what it gives, and what runs.
+
+        Args:
+            measure: time each kernel, with the arguments of the first call.
+        """
         graph, captured = self.graph, self.captured
         lines = [f"{graph.name}({', '.join(self._told_arguments())})"]
         for bound in captured.state:
@@ -330,10 +350,23 @@ class Program:
                 f"  gradients of {', '.join(captured.dropped)} are used up inside, and left None: "
                 "compile(..., keep_gradients=True) keeps them"
             )
-        return "\n".join([*lines, self.executable.describe()])
+        return "\n".join([*lines, self._described(measure)])
+
+    def _described(self, measure: bool) -> str:
+        measured: Callable[..., str] | None = getattr(self.executable, "measured", None)
+        if not measure:
+            return self.executable.describe()
+        if measured is None:
+            return f"{self.executable.describe()}; there are no kernels to measure"
+        values = [array_of(self.leaves[index].value) for index in self.captured.arguments]
+        with self._lock:
+            self.bind()
+            state = [np.ascontiguousarray(each).reshape(each.shape) for each in self.state]
+            given = [np.ascontiguousarray(x).reshape(x.shape) for x in values]
+            return measured([*given, *self.extra], state)
 
     def _told_arguments(self) -> list[str]:
-        kinds = dict(zip(self.captured.arguments, self.graph.arguments, strict=True))
+        kinds = dict(zip(self.captured.arguments, self.graph.arguments))
         return [
             f"{leaf.path}: {kinds[index].type}"
             if index in kinds

@@ -146,7 +146,7 @@ class Returner:
     def __init__(self, plan: Pullback, build: Callable[[Graph], Any]) -> None:
         self.plan = plan
         self._build = build
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._executable: Any = None
         seen = [index for index, each in enumerate(plan.inputs) if each.is_seen]
         self.saves = Saves(tuple(seen))

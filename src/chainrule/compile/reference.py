@@ -5,12 +5,12 @@ It is slow and simple: the oracle of the tests, and how a graph runs where nothi
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from chainrule.compile.turns import Turns
 from chainrule.core.base import as_tuple
 from chainrule.core.interpret import Stack, bind, enter, leave
 from chainrule.core.op import Array
@@ -46,7 +46,7 @@ class ReferenceExecutable:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._lock = threading.Lock()  # two runs at once would mix their updates
+        self._lock = Turns(graph.name)  # two runs at once would mix their updates
         self._inputs = [value.number for value in (*graph.arguments, *graph.state)]
         self._constants = {each.value.number: Tensor.around(each.array) for each in graph.constants}
         last: dict[int, int] = {}

@@ -10,6 +10,14 @@ import math
 from collections.abc import Sequence
 from typing import Any, cast
 
+from chainrule.compile import (
+    rules_draws,
+    rules_indexing,
+    rules_order,
+    rules_rearranging,
+    rules_scans,
+    rules_statistics,
+)
 from chainrule.compile.lowering import Context, NotNativeError, Rule
 from chainrule.compile.rule_parts import (
     RULES,
@@ -20,6 +28,7 @@ from chainrule.compile.rule_parts import (
     rule,
     slice_ranges,
 )
+from chainrule.compile.rules_rearranging import bordered
 from chainrule.compile.scalars import SCALARS, check, scalar
 from chainrule.compile.trees import (
     Apply,
@@ -41,6 +50,16 @@ from chainrule.ir.graph import Node
 from chainrule.ir.nest import Affine, Load
 
 __all__ = ["RULES", "rule_for"]
+
+FURTHER = (
+    rules_draws,
+    rules_indexing,
+    rules_order,
+    rules_rearranging,
+    rules_scans,
+    rules_statistics,
+)
+"""Where the other rules are: they enter themselves into the table."""
 
 
 def rule_for(node: Node) -> Rule:
@@ -146,9 +165,14 @@ def _windows(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree
     dims = list(range(1, 1 + len(kernel)))
     tree = inputs[0]
     if any(map(any, padding)):
-        if any(pad < 0 for pads in padding for pad in pads):
-            raise NotNativeError("its padding cuts off")
-        tree = Leaf(padded(context, node, tree, ((0, 0), *padding, (0, 0))))
+        borders = ((0, 0), *padding, (0, 0))
+        cuts = any(pad < 0 for pads in padding for pad in pads)
+        made = (
+            bordered(context, tree, type_.shape, borders, 0)
+            if cuts
+            else padded(context, node, tree, borders)
+        )
+        tree = Leaf(made)
     elif math.prod(kernel) > 1 and not op_tiles(op):
         tree = Leaf(_batch_inside(context, tree, type_.shape))
 
@@ -198,8 +222,10 @@ def padded(context: Context, node: Node, tree: Tree, borders: Sequence[tuple[int
 @rule("pad")
 def _pad(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[Tree, ...]:
     borders: tuple[tuple[int, int], ...] = field(node.op, "borders")
-    if field(node.op, "value") != 0 or any(pad < 0 for pads in borders for pad in pads):
-        raise NotNativeError("it pads with something else than zeros, or cuts off")
+    value = field(node.op, "value")
+    zero = value == 0 and math.copysign(1, value) > 0
+    if not zero or any(pad < 0 for pads in borders for pad in pads):
+        return (Leaf(bordered(context, inputs[0], node.inputs[0].type.shape, borders, value)),)
     return (Leaf(padded(context, node, inputs[0], borders)),)
 
 
@@ -244,8 +270,6 @@ def _overlap_add(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[
     """One addition for each tap: windows that share an element are added one after the other."""
     op, type_ = node.op, node.outputs[0].type
     padding = field(op, "padding")
-    if any(pad < 0 for pads in padding for pad in pads):
-        raise NotNativeError("its padding cuts off")
     full = (type_.shape[0], *field(op, "padded"), type_.shape[-1])
     dtype = type_.dtype
     have = node.inputs[0].type.shape
@@ -268,6 +292,9 @@ def _overlap_add(context: Context, node: Node, inputs: Sequence[Tree]) -> tuple[
             raise NotNativeError("its parts are no views")
         added = Apply("add", (Leaf(into), Leaf(source)), dtype)
         context.emit([(added, into)], shape, "overlap")
+    if any(pad < 0 for pads in padding for pad in pads):  # what was cut off gets nothing
+        back = ((0, 0), *[(-a, -b) for a, b in padding], (0, 0))
+        return (Leaf(bordered(context, Leaf(whole), full, back, 0)),)
     inside = whole.slice(
         [
             (0, 1, full[0]),

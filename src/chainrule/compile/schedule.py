@@ -6,11 +6,12 @@ schedules that make sense and takes the one that a simple model of the processor
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chainrule.ir.nest import Affine
+from chainrule.ir.nest import Affine, Nest
 
-__all__ = ["Schedule"]
+__all__ = ["Schedule", "axis_of_sums"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,19 @@ class Schedule:
     def factor(self, axis: str) -> int:
         """The tile's size along an axis."""
         return next((factor for name, factor in self.tile if name == axis), 1)
+
+
+def axis_of_sums(nest: Nest, lane: str, lanes: int, tile: Mapping[str, int]) -> str:
+    """The tiled axis whose sums, each spread over the lanes, become lanes; "" for none.
+
+    With a reduce axis in the lanes, every sum of a tile is a vector whose lanes are to be combined.
+    Four or eight neighbours that are stored side by side are so combined that each is a lane of
+    one vector, and what is made of them is made of all at once.
+    """
+    if not any(axis.name == lane for axis in nest.reduces):
+        return ""
+    for axis, factor in tile.items():
+        neighbours = all(each.at.stride(axis) == 1 and not each.index for each in nest.stores)
+        if neighbours and factor in (4, 8) and factor <= lanes:
+            return axis
+    return ""

@@ -56,6 +56,13 @@ class Variable:
         except ValueError:  # it is empty: the variable was deleted
             return None
 
+    def put(self, value: Any) -> None:
+        """Set it."""
+        if self.is_global:
+            self.holder[self.name] = value
+        else:
+            self.holder.cell_contents = value
+
 
 class Surroundings:
     """What was found.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import functools
+import operator
 import os
 import signal
 import sys
@@ -106,7 +107,7 @@ class Team:
 
     def resize(self, threads: int) -> None:
         """Run the programs that come now on another number of threads."""
-        _checked(threads)
+        threads = _checked(threads)
         with self._lock:
             self._stop()
             self._threads = threads
@@ -235,6 +236,8 @@ def team() -> Team:
 def get_num_threads() -> int:
     """How many threads a compiled function may use.
 
+    (Ops outside of compiled functions are NumPy's, and so are their threads.)
+
     >>> get_num_threads() >= 1
     True
     """
@@ -242,10 +245,15 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(count: int) -> None:
-    """Let compiled functions use so many threads.
+    """Let compiled functions use so many threads, from the next call on.
+
+    The results have the same bits on any number of threads.
+
+    Args:
+        count: how many, the caller among them.
 
     Raises:
-        ConfigError: there can't be so many.
+        ConfigError: there can't be so many, or it is no number.
 
     >>> before = get_num_threads()
     >>> set_num_threads(1)
@@ -257,6 +265,9 @@ def set_num_threads(count: int) -> None:
 
 
 def _checked(threads: int) -> int:
+    if isinstance(threads, bool) or not hasattr(threads, "__index__"):
+        raise ConfigError(f"a team of {threads!r} threads", cure=f"give a number, 1 to {_MOST}")
+    threads = operator.index(threads)
     if not 1 <= threads <= _MOST:
         raise ConfigError(
             f"a team of {threads} threads", cure=f"ask for 1 to {_MOST}, best no more than cores"

@@ -7,6 +7,7 @@ NumPy's broadcasting does the rest. Sums of floats are taken in more digits than
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -34,7 +35,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def evaluate(nest: Nest, buffers: Mapping[str, Array]) -> None:
-    """Carry a nest out: all its loads come before all its stores.
+    """Carry a nest out: all its loads come before all its stores, in each step of sequential axes.
 
     Args:
         nest: the nest.
@@ -49,11 +50,21 @@ def evaluate(nest: Nest, buffers: Mapping[str, Array]) -> None:
     """
     if any(axis.size == 0 for axis in nest.maps):
         return
-    run = _Run((*nest.maps, *nest.reduces), buffers)
+    steps = [range(axis.size) for axis in nest.maps if axis.name in nest.sequential]
+    names = [axis.name for axis in nest.maps if axis.name in nest.sequential]
+    for step in itertools.product(*steps):
+        _evaluate_step(nest, buffers, dict(zip(names, step)))
+
+
+def _evaluate_step(nest: Nest, buffers: Mapping[str, Array], step: Mapping[str, int]) -> None:
+    run = _Run((*nest.maps, *nest.reduces), buffers, step)
     numbers = [run.value(store.expr) for store in nest.stores]
-    over = tuple([axis.size for axis in nest.maps]) + (1,) * len(nest.reduces)
+    over = [1 if axis.name in step else axis.size for axis in nest.maps] + [1] * len(nest.reduces)
     for store, number in zip(nest.stores, numbers):
-        places = np.broadcast_to(run.places(store.at), over)
+        places = run.places(store.at)
+        for index, stride in store.index:
+            places = places + stride * run.value(index).astype(np.int64)
+        places = np.broadcast_to(places, over)
         run.memory(store.buffer)[places] = np.broadcast_to(number, over)
 
 
@@ -71,11 +82,17 @@ def evaluate_expr(expr: Expr, axes: Sequence[Axis], buffers: Mapping[str, Array]
 
 
 class _Run:
-    """One evaluation: the axes, the buffers, and what each expression has been found to be."""
+    """One evaluation: the axes, the buffers, and where the axes are that go step by step."""
 
-    def __init__(self, axes: tuple[Axis, ...], buffers: Mapping[str, Array]) -> None:
+    def __init__(
+        self,
+        axes: tuple[Axis, ...],
+        buffers: Mapping[str, Array],
+        step: Mapping[str, int] | None = None,
+    ) -> None:
         self.axes = {axis.name: (place, axis.size) for place, axis in enumerate(axes)}
         self.buffers = buffers
+        self.step = step or {}
 
     def value(self, expr: Expr) -> Array:
         """An expression's numbers: an array with a dimension for each axis, 1 where it is alike."""
@@ -108,6 +125,8 @@ class _Run:
         """0, 1, 2, ... along an axis."""
         place, size = self.axes[axis]
         shape = [1] * len(self.axes)
+        if axis in self.step:
+            return np.full(shape, self.step[axis])
         shape[place] = size
         return np.arange(size).reshape(shape)
 

@@ -32,7 +32,7 @@ from chainrule.core.types import TensorType
 from chainrule.errors import VerifyError
 from chainrule.ir.graph import Constant, Graph, Node, Value
 
-__all__ = ["digest", "format_graph", "parse_graph"]
+__all__ = ["digest", "format_graph", "format_op", "parse_graph", "parse_op"]
 
 SMALL = 16
 """Constants of at most so many elements are printed in full."""
@@ -79,6 +79,18 @@ def digest(array: Array) -> str:
     """
     told = f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()
     return "sha256:" + hashlib.sha256(told).hexdigest()[:16]
+
+
+def format_op(op: Op) -> str:
+    """An op with its fields as text.
+
+    >>> import chainrule
+    >>> program = chainrule.compile(lambda x: x.sum(0))
+    >>> _ = program(chainrule.ones(3))
+    >>> format_op(program.graph.nodes[0].op)
+    'sum dims=(0,), keepdim=False'
+    """
+    return f"{op.name} {_settings(op)}".rstrip()
 
 
 def _quoted(name: str) -> str:
@@ -143,6 +155,18 @@ def parse_graph(
     return _Parser(arrays or {}, ops or {}).graph(text)
 
 
+def parse_op(text: str) -> Op:
+    """The op that a text of `format_op` stands for.
+
+    Raises:
+        VerifyError: it can't be read.
+
+    >>> parse_op("sum dims=(0,), keepdim=False")
+    Sum(dims=(0,), keepdim=False)
+    """
+    return _Parser({}, {}).op(text)
+
+
 class _Parser:
     """Reads one text; knows the values met so far by their numbers."""
 
@@ -188,6 +212,11 @@ class _Parser:
             head[1], arguments, tuple(state), tuple(constants), tuple(nodes), results,
             tuple(updates), names,
         )  # fmt: skip
+
+    def op(self, text: str) -> Op:
+        self.line = text
+        name, _, settings = text.partition(" ")
+        return self._made(self._op_class(name), settings)
 
     def _constant(self, text: str) -> Constant:
         left, _, right = text.partition(" = ")

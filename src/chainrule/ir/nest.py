@@ -125,11 +125,20 @@ Expr = Literal | Load | Iota | Call | Reduce
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A number written at every point of the map axes."""
+    """A number written at every point of the map axes.
+
+    Attributes:
+        buffer: the buffer's name.
+        at: the place.
+        expr: the number.
+        index: further places, found at run time, as those of a `Load`. Points that may come to
+            the same place differ along a sequential axis.
+    """
 
     buffer: str
     at: Affine
     expr: Expr
+    index: tuple[tuple[Expr, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@
       %y[10 n + o] = add(sum[k](mul(%x[784 n + k], %w[784 o + k])), %b[o])
 
 A literal is `f32(0.5)`, the place along an axis `i64[n]`, a place found at run time `%w[k; 64
-%i[n]]`: the stride, and what is multiplied by it. A call's dtype follows from its last argument's;
+%i[n]]`: the stride, and what is multiplied by it. `in turn p` names the axes whose steps come one
+after the other. A call's dtype follows from its last argument's;
 where it does not, it is said: `cast:f32(%i[n])`. What is used more than once is written once, on a
 line of its own, `$1 = ...`: expressions share their parts, and spelled out they could be endless.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import NoReturn
 
@@ -47,7 +49,8 @@ def format_nest(nest: Nest) -> str:
     """
     writer = _Writer()
     roots = [writer.number(store.expr) for store in nest.stores]
-    texts = writer.write(roots)
+    indices = [[writer.number(part) for part, _ in store.index] for store in nest.stores]
+    texts = writer.write([*roots, *itertools.chain(*indices)])
     maps = ", ".join([f"{axis.name}: {axis.size}" for axis in nest.maps])
     reduces = ", ".join([f"{axis.name}: {axis.size}" for axis in nest.reduces])
     axes = f"{maps} | {reduces}" if maps and reduces else f"| {reduces}" if reduces else maps
@@ -55,9 +58,12 @@ def format_nest(nest: Nest) -> str:
     if writer.dtypes:
         each = [f"%{name} {dtype.short}" for name, dtype in sorted(writer.dtypes.items())]
         lines.append(f"  reads {', '.join(each)}")
+    if nest.sequential:
+        lines.append(f"  in turn {', '.join(nest.sequential)}")
     lines += writer.lines
-    for store, root in zip(nest.stores, roots):
-        lines.append(f"  %{store.buffer}[{store.at}] = {texts[root]}")
+    for store, root, index in zip(nest.stores, roots, indices):
+        place = _place(store, [texts[number] for number in index])
+        lines.append(f"  %{store.buffer}[{place}] = {texts[root]}")
     return "\n".join(lines)
 
 
@@ -114,10 +120,8 @@ class _Writer:
         if isinstance(expr, Reduce):
             return f"{expr.kind}[{', '.join(expr.axes)}]({parts[0]})"
         if isinstance(expr, Load):
-            strides = [stride for _, stride in expr.index]
-            found = ", ".join([f"{stride} {part}" for stride, part in zip(strides, parts)])
             suffix = "" if self.dtypes[expr.buffer] is expr.dtype else f":{short}"
-            return f"%{expr.buffer}[{expr.at}{'; ' + found if found else ''}]{suffix}"
+            return f"%{expr.buffer}[{_place(expr, parts)}]{suffix}"
         known = (
             expr.name in PRIMITIVES
             and PRIMITIVES[expr.name].result != "cast"
@@ -125,6 +129,12 @@ class _Writer:
             and result_dtype(expr.name, expr.args[-1].dtype) is expr.dtype
         )
         return f"{expr.name}{'' if known else ':' + short}({', '.join(parts)})"
+
+
+def _place(place: Load | Store, parts: list[str]) -> str:
+    """What stands between the brackets."""
+    found = ", ".join([f"{stride} {part}" for (_, stride), part in zip(place.index, parts)])
+    return f"{place.at}; {found}" if found else f"{place.at}"
 
 
 def _parts(expr: Expr) -> list[Expr]:
@@ -175,10 +185,13 @@ def parse_nest(text: str) -> Nest:
     dtypes: dict[str, DType] = {}
     named: dict[str, Expr] = {}
     stores: list[Store] = []
+    sequential: tuple[str, ...] = ()
     for line in lines[1:]:
         parser = _Parser(line, dtypes, named)
         if parser.peek() == "reads":
             parser.reads()
+        elif parser.peek() == "in":
+            sequential = parser.in_turn()
         elif parser.peek().startswith("$"):
             name = parser.take()
             parser.take("=")
@@ -187,7 +200,8 @@ def parse_nest(text: str) -> Nest:
             stores.append(parser.store())
         parser.end()
     name, maps, reduces = header.groups()
-    return Nest(name, _axes(maps, lines[0]), _axes(reduces or "", lines[0]), tuple(stores))
+    loops = _axes(maps, lines[0]), _axes(reduces or "", lines[0])
+    return Nest(name, *loops, tuple(stores), sequential)
 
 
 def _axes(text: str, line: str) -> tuple[Axis, ...]:
@@ -242,14 +256,34 @@ class _Parser:
             self.dtypes[name] = self.dtype()
             separator = self.take() if self.peek() else ""
 
+    def in_turn(self) -> tuple[str, ...]:
+        """`in turn p, q`."""
+        self.take("in")
+        self.take("turn")
+        names = [self.take()]
+        while self.peek() == ",":
+            self.take()
+            names.append(self.take())
+        return tuple(names)
+
     def store(self) -> Store:
         """`%y[n] = expression`."""
         buffer = self.buffer()
+        at, index = self.place()
+        self.take("=")
+        return Store(buffer, at, self.expression(), index)
+
+    def place(self) -> tuple[Affine, tuple[tuple[Expr, int], ...]]:
+        """`[784 n + k; 64 %i[n]]`."""
         self.take("[")
         at = self.affine()
+        index: list[tuple[Expr, int]] = []
+        while self.peek() in (";", ","):
+            self.take()
+            stride = self.integer()
+            index.append((self.expression(), stride))
         self.take("]")
-        self.take("=")
-        return Store(buffer, at, self.expression())
+        return at, tuple(index)
 
     def buffer(self) -> str:
         """`%name`, without the `%`."""
@@ -349,15 +383,8 @@ class _Parser:
     def load(self) -> Load:
         """`%x[784 n + k; 64 %i[n]]`."""
         buffer = self.buffer()
-        self.take("[")
-        at = self.affine()
-        index: list[tuple[Expr, int]] = []
-        while self.peek() in (";", ","):
-            self.take()
-            stride = self.integer()
-            index.append((self.expression(), stride))
-        self.take("]")
+        at, index = self.place()
         dtype = self.suffix() or self.dtypes.get(buffer)
         if dtype is None:
             self.fail(f"`reads` does not say what %{buffer} holds,")
-        return Load(buffer, at, dtype, tuple(index))
+        return Load(buffer, at, dtype, index)

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from chainrule.core.dtypes import BOOL, INTEGER, DType, float16
 from chainrule.errors import ChainruleError
-from chainrule.ir.nest import Affine, Axis, Call, Expr, Iota, Literal, Load, Nest, Reduce
+from chainrule.ir.nest import Affine, Axis, Call, Expr, Iota, Literal, Load, Nest, Reduce, Store
 from chainrule.ir.primitives import PRIMITIVES, result_dtype
 
 __all__ = ["verify_nest"]
@@ -64,14 +64,20 @@ class _Check:
                 self.fail(f"axis {axis.name} has size {axis.size}")
             self.axes[axis.name] = axis
         maps = frozenset([axis.name for axis in self.nest.maps])
+        if not maps.issuperset(self.nest.sequential):
+            self.fail(f"{_names(set(self.nest.sequential) - maps)} goes in turn: no map axis")
         for store in self.nest.stores:
             over = self.expression(store.expr)
             if not over <= maps:
                 self.fail(f"%{store.buffer} depends on {_names(over - maps)}, outside a reduction")
             named = {name for name, _ in store.at.strides}
+            for index, _ in store.index:
+                named |= self.expression(index)
+            self.indices(store)
             if not named <= maps:
                 self.fail(f"%{store.buffer} is written at {_names(named - maps)}: no map axis")
-            self.place(store.buffer, store.at, store.expr.dtype)
+            self.place(store.buffer, store.at, store.expr.dtype, bool(store.index))
+            named.update(self.nest.sequential)
             repeated = [a.name for a in self.nest.maps if a.size > 1 and a.name not in named]
             if repeated:
                 self.fail(f"each element of %{store.buffer} is written for every {repeated[0]}")
@@ -105,9 +111,8 @@ class _Check:
             return frozenset([expr.axis])
         if isinstance(expr, Load):
             named = self.place(expr.buffer, expr.at, expr.dtype, bool(expr.index))
+            self.indices(expr)
             for index, _ in expr.index:
-                if index.dtype.category != INTEGER:
-                    self.fail(f"%{expr.buffer} is indexed by {index.dtype.name}, not integers")
                 named |= self.free[id(index)]
             return named
         if isinstance(expr, Reduce):
@@ -145,6 +150,12 @@ class _Check:
             self.fail(f"{text}: the result is {result_dtype(call.name, last).name}")
         if call.name == "bitcast" and call.dtype.itemsize != last.itemsize:
             self.fail(f"{text}: the sizes differ")
+
+    def indices(self, place: Load | Store) -> None:
+        """Places are found at run time by integers."""
+        for index, _ in place.index:
+            if index.dtype.category != INTEGER:
+                self.fail(f"%{place.buffer} is indexed by {index.dtype.name}, not integers")
 
     def place(self, buffer: str, at: Affine, dtype: DType, indexed: bool = False) -> frozenset[str]:
         """Check a place in a buffer, and that all agree on what is there; gives its axes."""

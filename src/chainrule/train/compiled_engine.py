@@ -4,9 +4,10 @@ The same step as the tape's, handed to `chainrule.compile`: gradients, the optim
 count of right answers; its results differ from the tape's by rounding. Pictures come as bytes, and
 are normalised inside: what Python does for a batch is to gather its rows and to make one call.
 
-Batches of one size alone are compiled. An epoch's last one, if it is smaller, always runs on the
-tape: what carries a batch out must not depend on those that came before it, or a run that was
-resumed would end with other bits than one that was not.
+Batches of one size alone are compiled. An epoch's last one, if it is smaller, runs through the same
+program; or always on the tape, if the program takes no such batches. What carries a batch out must
+not depend on those that came before it, or a run that was resumed would end with other bits than
+one that was not.
 """
 
 from __future__ import annotations
@@ -108,13 +109,22 @@ class CompiledEngine(TapeEngine):
         return self._bytes.taken_from(dataset)
 
     def step(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """One call of the program; the tape's step for a batch of another size."""
+        """One call of the program; the tape's step for a batch that it does not take."""
         if self.batch_size is None or len(input) == self.batch_size:
+            return self.compiled(input, target)
+        if len(input) < self.batch_size and self._takes_fewer(input, target):
             return self.compiled(input, target)
         done = self._step(input, target)
         for optimizer in self.optimizers:  # as the program leaves them, and expects them
             optimizer.zero_grad()
         return done
+
+    def _takes_fewer(self, input: Tensor, target: Tensor) -> bool:
+        """Whether the program of full batches, which is there from now on, takes this one, too."""
+        shapes = [(self.batch_size or 1, *each.shape[1:]) for each in (input, target)]
+        x, y = zeros(shapes[0], dtype=input.dtype), zeros(shapes[1], dtype=target.dtype)
+        self.compiled.prepare(x, y)
+        return self.compiled.program.ragged is not None
 
     def _step(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return super().step(self._bytes.normalised(input), target)
