@@ -69,6 +69,11 @@ if TYPE_CHECKING:
     from chainrule import nn as nn
     from chainrule import optim as optim
     from chainrule.compile import compile as compile
+    from chainrule.compile.team import get_num_threads as get_num_threads
+    from chainrule.compile.team import set_num_threads as set_num_threads
+    from chainrule.explain import explain as explain
+    from chainrule.explain.check import check as check
+    from chainrule.explain.derivation import derivative as derivative
     from chainrule.nn.functional import celu as celu
     from chainrule.nn.functional import conv1d as conv1d
     from chainrule.nn.functional import conv2d as conv2d
@@ -112,6 +117,7 @@ OWN = (
     "float32",
     "float64",
     "get_default_dtype",
+    "get_num_threads",
     "half",
     "iinfo",
     "inference_mode",
@@ -128,12 +134,19 @@ OWN = (
     "result_type",
     "set_default_dtype",
     "set_grad_enabled",
+    "set_num_threads",
     "set_printoptions",
     "short",
     "uint8",
 )
 """What this package offers beside the functions of `ops`."""
 
+
+EXPLAINED = {
+    "check": "chainrule.explain.check",
+    "derivative": "chainrule.explain.derivation",
+}
+"""Functions of `explain` that stand at the top, and where they are."""
 
 FUNCTIONAL = (
     "celu",
@@ -185,11 +198,15 @@ def __getattr__(name: str) -> Any:
             return import_module(f"chainrule.{name}")
     if name in FUNCTIONAL:
         return _functional(name)
+    if name in EXPLAINED:
+        return getattr(import_module(EXPLAINED[name]), name)
     if name == "set_printoptions":
         return import_module("chainrule.printing").set_printoptions
+    if name in ("get_num_threads", "set_num_threads"):
+        return getattr(import_module("chainrule.compile.team"), name)
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """What is loaded, and what can be."""
-    return sorted({*globals(), *__getattr__("__all__"), *ROOMS})
+    return sorted({*globals(), *__getattr__("__all__"), *ROOMS, *EXPLAINED})

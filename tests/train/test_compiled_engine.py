@@ -80,6 +80,8 @@ def test_a_schedule_and_ragged_batches_are_compiled_once(tmp_path, capfd):
     trainer.run()
     assert compiled_step(trainer).count == 1
     assert len(compiled_step(trainer).programs) == 1
+    assert compiled_step(trainer).program.ragged is not None
+    assert "plain Python" not in compiled_step(trainer).explain()
     assert "compiled again" not in capfd.readouterr().err
 
 
