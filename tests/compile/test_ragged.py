@@ -126,7 +126,9 @@ def test_ragged_batches_train_as_they_do_in_plain_python(kind: str, loss: str) -
 
 @settings(max_examples=12, deadline=None)
 @given(st.sampled_from(["perceptron", "dropout", "convolutions"]), st.integers(3, 12), st.data())
-def test_any_smaller_size_of_any_batch_does_as_plain_python(kind: str, size: int, data: Any) -> None:
+def test_any_smaller_size_of_any_batch_does_as_plain_python(
+    kind: str, size: int, data: Any
+) -> None:
     """Sizes that are a layer's width as well, too."""
     few = data.draw(st.integers(2, size - 1))
     make, shape = MODELS[kind]

@@ -70,8 +70,8 @@ def compile(
     and lists, tuples and dicts of these. Every kind of call is traced once: tensors count by shape
     and dtype, everything else by value. A float that changes from call to call becomes an argument
     of the program after the first change. A retrace says on stderr what was new, and how long it
-    took. A batch that differs in size alone (the last one of an epoch) runs as plain Python, until
-    that size comes twice in a row.
+    took. A batch of fewer rows (the last one of an epoch) runs through the program of a training
+    step as well, or, where that can't be, as plain Python, until that size comes twice in a row.
 
     Tensors that are no arguments are *state*: parameters, buffers, an optimizer's state and its
     learning rate, the random generator. They are read at each call, and what the function writes to
@@ -361,7 +361,8 @@ class Compiled:
                 f".explain() says why"
             )
         while len(self.programs) > KINDS:
-            self._programs.pop(next(iter(self._programs)))
+            gone = self._programs.pop(next(iter(self._programs)))
+            self._extra = {x: extra for x, extra in self._extra.items() if x[0] not in gone}
         return program, key
 
     def _captured(self, structure: Any, leaves: list[Leaf], stack: Stack) -> Captured:

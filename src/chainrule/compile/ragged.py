@@ -91,7 +91,7 @@ class Ragged:
         results: where the batch is in each result.
         whole: the trace with a full batch, as `prepared`.
         constants: places of its constants that depend on the number of rows.
-        advances: places of its nodes that advance the generator by what depends on it.
+        advances: places of its nodes that advance the generator, by what may depend on it.
     """
 
     graph: Graph
@@ -177,7 +177,7 @@ class _Comparison:
 
     Attributes:
         constants: places of the constants that differ.
-        advances: places of the nodes that advance the generator differently.
+        advances: places of the nodes that advance the generator, which may differ.
     """
 
     def __init__(self, whole: Graph, other: Graph, size: int, rows: int) -> None:
@@ -217,14 +217,14 @@ class _Comparison:
         self.types[x.number] = y.type
 
     def _compare_ops(self, index: int, x: Node, y: Node) -> None:
+        if x.op.name == y.op.name == "advance":  # in whole groups: two sizes may take as many
+            self.advances.add(index)
+            return
         if x.op == y.op:
             return
-        if type(x.op) is type(y.op):
-            if x.op.name == "advance":
-                self.advances.add(index)
-                return
-            if x.op.name in _SHAPED and _with_shape(y.op, x.outputs[0].type.shape) == x.op:
-                return
+        shaped = type(x.op) is type(y.op) and x.op.name in _SHAPED
+        if shaped and _with_shape(y.op, x.outputs[0].type.shape) == x.op:
+            return
         raise NotRagged(f"{x.op.name} is another for another size of batch")
 
 
