@@ -352,6 +352,18 @@ def test_steps_in_sequence_read_what_those_before_have_written(name: str) -> Non
     assert_all_agree(nest, many_schedules(nest, 20), filled(nest))
 
 
+@pytest.mark.parametrize("lane", ["o", "k"])
+def test_parts_that_are_each_added_to_their_own_may_be_any_loop(lane: str) -> None:
+    nest = replace(parse_nest(PARTS["product"]), sequential=("p",))
+    schedules = [
+        Schedule(order, ("k",), lane, 8, tile, unroll, split)
+        for order in itertools.permutations(("p", "n", "o"))
+        for tile in ((("n", 3), ("o", 4)), (("o", 8),), (("n", 2),))
+        for unroll, split in ((1, "n"), (2, "o"))
+    ]
+    assert_all_agree(nest, schedules, filled(nest))
+
+
 @pytest.mark.parametrize("name", NESTS)
 def test_merged_axes_are_the_same_nest(name: str) -> None:
     nest = parse_nest(NESTS[name].replace(",\n      ", ", "))

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from chainrule.compile.instructions import emit
+from chainrule.compile.lanes import COMBINE, combined, combined_each, transposed
 from chainrule.compile.llvm_text import Lines, literal, memory_type, register_type, splat
 from chainrule.compile.pool import Pool, places
 from chainrule.compile.schedule import Schedule, axis_of_sums
@@ -26,8 +27,6 @@ __all__ = ["Kernel", "write_kernel"]
 
 Coords = tuple[tuple[str, int], ...]
 """Where in the tile: a step along each tiled axis."""
-
-_COMBINE = {"sum": "add", "product": "mul", "max": "max", "min": "min", "any": "or", "all": "and"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,28 +445,6 @@ class _Writer:
         dtypes = {store.expr.dtype.category for store in self.nest.stores}
         return found.pop() if len(found) == 1 and BOOL not in dtypes else ""
 
-    def _transpose(self, rows: Sequence[str], dtype: DType) -> list[str]:
-        """As many vectors as they have lanes, turned about: lane i of vector j is now i of j."""
-        lanes = self.lanes
-        kind = register_type(dtype, lanes)
-        half = 1
-        while half < lanes:
-            made = list(rows)
-            for i in range(lanes):
-                if i & half:
-                    continue
-                a, b = rows[i], rows[i | half]
-                low = [j if not j & half else lanes + (j ^ half) for j in range(lanes)]
-                high = [(j | half) if not j & half else lanes + j for j in range(lanes)]
-                for index, mask in ((i, low), (i | half, high)):
-                    order = ", ".join(f"i32 {j}" for j in mask)
-                    made[index] = self.lines.assign(
-                        f"shufflevector {kind} {a}, {kind} {b}, <{lanes} x i32> <{order}>"
-                    )
-            rows = made
-            half *= 2
-        return list(rows)
-
     def _load_turned(self, expr: Load, number: int, at: dict[str, int], axis: str) -> str:
         """One lane's neighbours along the tile are loaded at once, for all lanes; then turned."""
         kind, size, lanes = memory_type(expr.dtype), expr.dtype.itemsize, self.lanes
@@ -480,7 +457,7 @@ class _Writer:
             )
             for lane in range(lanes)
         ]
-        columns = self._transpose(rows, expr.dtype)
+        columns = transposed(self.lines, rows, expr.dtype)
         axes = self.pool.axes[number]
         for step, column in enumerate(columns):
             point = {**at, axis: step}
@@ -493,7 +470,7 @@ class _Writer:
         """Columns become rows, which are contiguous."""
         dtype = store.expr.dtype
         kind, lanes = memory_type(dtype), self.lanes
-        rows = self._transpose([self._wide(each, lanes) for each in values], dtype)
+        rows = transposed(self.lines, [self._wide(each, lanes) for each in values], dtype)
         start = self._address(store.buffer, store.at, points[0], kind)
         stride = store.at.stride(self.lane)
         for lane, row in enumerate(rows):
@@ -528,11 +505,11 @@ class _Writer:
                 rows = together.setdefault(key, [])
                 rows.append(register)
                 if len(rows) == self.tiled[folded]:
-                    made = self._across_each(rows, expr)
+                    made = combined_each(self.lines, rows, expr, self.lanes)
                     self.scopes[-1][key] = _Register(made, expr.dtype, len(rows))
                 continue
             if self.lane in expr.axes:
-                register, lanes = self._across(register, expr), 1
+                register, lanes = combined(self.lines, register, expr, self.lanes), 1
             key = _key(number, dict(coords), self.pool.axes[number])
             self.scopes[-1][key] = _Register(register, expr.dtype, lanes)
 
@@ -657,70 +634,7 @@ class _Writer:
                 f"select <{lanes} x i1> {mask}, {kind} {value}, "
                 f"{kind} {splat(identity(expr.kind, dtype), dtype, lanes)}"
             )
-        return emit(
-            self.lines, _COMBINE[expr.kind], dtype, [accumulator, value], [dtype] * 2, lanes
-        )
-
-    def _across(self, register: str, expr: Reduce) -> str:
-        """Combine the lanes of an accumulator, halving them each time: always the same order."""
-        lanes, dtype = self.lanes, expr.dtype
-        while lanes > 1:
-            half = lanes // 2
-            kind = register_type(dtype, lanes)
-            parts = [
-                self.lines.assign(
-                    f"shufflevector {kind} {register}, {kind} poison, <{half} x i32> "
-                    f"<{', '.join(f'i32 {i}' for i in range(start, start + half))}>"
-                )
-                for start in (0, half)
-            ]
-            if half == 1:
-                parts = [
-                    self.lines.assign(
-                        f"extractelement <1 x {register_type(dtype, 1)}> {part}, i32 0"
-                    )
-                    for part in parts
-                ]
-            register = emit(self.lines, _COMBINE[expr.kind], dtype, parts, [dtype] * 2, half)
-            lanes = half
-        return register
-
-    def _across_each(self, rows: Sequence[str], expr: Reduce) -> str:
-        """Combine the lanes of each of some accumulators: lane i of what it gives is the i-th's.
-
-        Two rows become one that holds half of the lanes of each, combined with the other half;
-        when there is only one left, its halves are combined.
-        """
-        lanes = part = self.lanes  # of a vector; and those that are one row's
-        vectors = list(rows)
-        while part > 1:
-            groups, half = range(0, lanes, part), part // 2
-            if len(vectors) > 1:
-                middle = len(vectors) // 2  # paired so that in the end the rows are in order
-                starts = [start + side for start in groups for side in (0, lanes)]
-                vectors = [
-                    self._halves_combined(a, b, starts, half, expr, lanes)
-                    for a, b in zip(vectors[:middle], vectors[middle:], strict=True)
-                ]
-            else:
-                vectors = [self._halves_combined(vectors[0], "poison", groups, half, expr, lanes)]
-                lanes //= 2
-            part = half
-        return vectors[0]
-
-    def _halves_combined(
-        self, a: str, b: str, starts: Sequence[int], half: int, expr: Reduce, lanes: int
-    ) -> str:
-        """Of groups of lanes that start there, the first half combined with the second."""
-        kind = register_type(expr.dtype, lanes)
-        count = half * len(starts)
-        parts: list[str] = []
-        for shift in (0, half):
-            mask = ", ".join(f"i32 {s + shift + i}" for s in starts for i in range(half))
-            parts.append(
-                self.lines.assign(f"shufflevector {kind} {a}, {kind} {b}, <{count} x i32> <{mask}>")
-            )
-        return emit(self.lines, _COMBINE[expr.kind], expr.dtype, parts, [expr.dtype] * 2, count)
+        return emit(self.lines, COMBINE[expr.kind], dtype, [accumulator, value], [dtype] * 2, lanes)
 
     # -- expressions --
 
