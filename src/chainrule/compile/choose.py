@@ -29,7 +29,7 @@ CLOSE = 4
 SMALL = 20_000
 """Below so many cycles of work, compiling less is worth more than running faster."""
 
-PARALLEL = 12_000
+PARALLEL = 60_000
 """From so many cycles on, threads share the work: less is done before they have met."""
 
 _PAIRS = ((6, 2), (2, 6), (4, 3), (3, 4), (5, 2), (2, 5), (4, 2), (2, 4), (3, 3), (3, 2), (2, 3))
