@@ -192,6 +192,41 @@ def test_where_rows_meet_in_other_ways_they_are_left_to_plain_python(loss: Any) 
     np.testing.assert_allclose(ends[1], ends[0], rtol=1e-4, atol=1e-5)
 
 
+MADE_OF_ZEROS: dict[str, Callable[[Any], Any]] = {
+    "quotient of an exponential": lambda z: 1 / (z.exp() - 1),
+    "logarithm of a logarithm": lambda z: (z + 1).log().log(),
+    "quotient of a cosine": lambda z: 1 / (1 - z.cos()),
+    "quotient of a comparison": lambda z: 1 / (z > 0).float(),
+}
+
+
+@pytest.mark.parametrize("name", MADE_OF_ZEROS)
+def test_what_is_made_of_masked_zeros_spoils_nothing(name: str) -> None:
+    ends: list[Any] = []
+    for compiled in (False, True):
+        chainrule.manual_seed(0)
+        model = nn.Linear(6, 3)
+        weight = chainrule.ones(1, requires_grad=True)
+        bias = chainrule.zeros(1, requires_grad=True)
+        optimizer = optim.SGD([*model.parameters(), weight, bias], lr=1e-9)
+
+        def loss_of(out: Any, y: Any, w: Any = weight, b: Any = bias) -> Any:
+            z = (out**2).sum(1)  # its sum asks for a mask: zeros in the rows beyond
+            return z.sum() + ((MADE_OF_ZEROS[name](z) * w + b) ** 2).sum()
+
+        step: Any = training(model, optimizer, loss_of)
+        step = chainrule.compile(step) if compiled else step
+        for turn, size in enumerate((6, 6, 4, 6)):
+            step(*rows(size, (6,), turn))
+        if compiled:
+            assert step.count == 1
+            assert "plain Python" not in step.explain()
+        ends.append([each.detach().numpy() for each in (*model.parameters(), weight, bias)])
+    for found, expected in zip(ends[1], ends[0], strict=True):
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+
+
 def test_infinite_losses_of_real_rows_stay_and_copies_add_none() -> None:
     weight = chainrule.ones(2, requires_grad=True)
     optimizer = optim.SGD([weight], lr=0.1)

@@ -12,8 +12,11 @@ Which axes carry the batch, and which numbers depend on its size, is read off tw
 function, for batches of two sizes. Then the graph is gone through op by op: each has a rule for
 where the batch is in its result, and for what is in the rows of the copies:
 
-    CLEAN  the value has no rows     ZERO  zeros     COPY  finite, where a real row is
-    WILD   perhaps not even a number: what was made of zeros
+    CLEAN   the value has no rows
+    COPY    what is in a real row
+    ZERO    zeros
+    FINITE  made of zeros, but a number
+    WILD    made of zeros, and perhaps not even a number
 
 A sum over anything but zeros asks for a mask, and gets it as early as can be: on the losses of the
 samples, say, of which a handful of numbers is then made zero. From there zeros spread by
@@ -225,7 +228,20 @@ class _Comparison:
         shaped = type(x.op) is type(y.op) and x.op.name in _SHAPED
         if shaped and _with_shape(y.op, x.outputs[0].type.shape) == x.op:
             return
+        if x.op.name == y.op.name and x.op.name in ("slice", "unslice") and _are_alike(x, y):
+            return
         raise NotRagged(f"{x.op.name} is another for another size of batch")
+
+
+def _are_alike(x: Node, y: Node) -> bool:
+    """Whether two slices take the same, and all of what has another size."""
+    keys: list[list[Any]] = []
+    for node in (x, y):
+        op: Any = node.op
+        shape = iter(node.inputs[0].type.shape if op.name == "slice" else op.shape)
+        sizes = [None if each is None else next(shape) for each in op.key]
+        keys.append(["all" if each == (0, n, 1) else each for each, n in zip(op.key, sizes)])
+    return keys[0] == keys[1]
 
 
 def _with_shape(op: Any, shape: tuple[int, ...]) -> Op | None:

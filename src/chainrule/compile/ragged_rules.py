@@ -11,20 +11,37 @@ from chainrule.compile.rule_parts import slice_ranges
 from chainrule.core.families import Elementwise, Predicate
 from chainrule.ir.graph import Node, Value
 
-__all__ = ["CLEAN", "COPY", "WILD", "ZERO", "Batch", "NeedsMask", "NotRagged", "Rows", "rows_of"]
+__all__ = [
+    "CLEAN",
+    "COPY",
+    "FINITE",
+    "WILD",
+    "ZERO",
+    "Batch",
+    "NeedsMask",
+    "NotRagged",
+    "Rows",
+    "rows_of",
+]
 
-CLEAN, COPY, ZERO, WILD = "CLEAN", "COPY", "ZERO", "WILD"
+CLEAN, COPY, ZERO, FINITE, WILD = "CLEAN", "COPY", "ZERO", "FINITE", "WILD"
 
 _ZERO_TO_ZERO = frozenset(
-    ["neg", "abs", "relu", "sign", "square", "sin", "tanh", "sqrt", "floor", "ceil", "trunc"]
+    ["cast", "clone", "neg", "abs", "relu", "sign", "square", "sin", "tanh", "sqrt", "log1p"]
+    + ["expm1", "floor", "ceil", "trunc"]
 )
-_FINITE = frozenset(
-    ["exp", "exp2", "expm1", "sigmoid", "cos", "atan", "erf", "erfc", "log1p", "maximum", "minimum"]
-    + ["clamp", "clamp_min", "clamp_max", "fmax", "fmin", "softplus", "silu", "gelu", "elu", "selu"]
-    + ["leaky_relu", "hardtanh", "logaddexp", "asinh", "sinc", "bitwise_and", "bitwise_or"]
-    + ["bitwise_xor", "bitwise_not", "class_index", "add", "sub"]
+
+_OF_ZERO = frozenset(["exp", "exp2", "acos", "asin"])
+"""Elementwise ops that make a finite number of zero, if not of every number."""
+
+_OF_FINITE = frozenset(
+    ["cast", "clone", "neg", "abs", "relu", "sign", "square", "sin", "cos", "tanh", "sigmoid"]
+    + ["floor", "ceil", "trunc", "round", "atan", "erf", "erfc", "asinh", "sinc", "softplus"]
+    + ["silu", "gelu", "elu", "selu", "leaky_relu", "hardtanh", "add", "sub", "mul", "where"]
+    + ["keep_where", "maximum", "minimum", "clamp", "clamp_min", "clamp_max", "fmax", "fmin"]
+    + ["logaddexp", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "class_index"]
 )
-"""Elementwise ops that make finite numbers of zeros."""
+"""Elementwise ops that make finite numbers of finite ones."""
 
 _DRAWS = frozenset(["full", "mask", "uniform", "normal", "integers"])
 
@@ -95,8 +112,15 @@ def _made_of_none(node: Node, size: int, fresh: int | None) -> list[Rows]:
     raise NotRagged(f"nothing is known of the rows that {node.op.name} makes")
 
 
+def _is_made(rows: Rows) -> bool:
+    """Whether what is beyond was made of zeros, so that it is no copy of a real row."""
+    return rows.batch is not None and rows.state in (ZERO, FINITE, WILD)
+
+
 def _worst(given: Sequence[Rows]) -> str:
-    return WILD if any(rows.state == WILD for rows in given) else COPY
+    if any(rows.state == WILD for rows in given):
+        return WILD
+    return FINITE if any(map(_is_made, given)) else COPY
 
 
 # -- element by element --
@@ -116,25 +140,34 @@ def _elementwise(node: Node, given: Sequence[Rows]) -> Rows:
 
 def _state_of(node: Node, given: Sequence[Rows]) -> str:
     name = node.op.name
+    made = any(map(_is_made, given))
     if isinstance(node.op, Predicate):
-        return COPY  # true or false, whatever it was
+        return FINITE if made else COPY  # true or false, whatever it was
     if name == "keep_where" and given[1].state == ZERO:
         return ZERO
     states = [rows.state for rows in (given[1:] if name == "where" else given)]
     if WILD in states:
         return WILD
-    zeros = states.count(ZERO)
-    if not zeros:
+    divided = name == "div" and (_is_made(given[1]) or given[1].state == ZERO)
+    if _is_zero(name, states) and not divided:
+        return ZERO
+    if not made:
         return COPY
-    if name == "mul" or (name == "keep_where" and given[0].state == ZERO):
-        return ZERO
     if name == "div":
-        return ZERO if given[1].state != ZERO else WILD
-    if name in ("cast", "clone") or name in _ZERO_TO_ZERO:
-        return ZERO
-    if name in ("add", "sub", "where"):
-        return ZERO if zeros == len(states) else COPY
-    return COPY if name in _FINITE or name == "keep_where" else WILD
+        return WILD if divided else FINITE
+    at_zero = name in _ZERO_TO_ZERO or name in _OF_ZERO
+    if name in _OF_FINITE or (at_zero and FINITE not in states):
+        return FINITE
+    return WILD
+
+
+def _is_zero(name: str, states: Sequence[str]) -> bool:
+    """Whether zeros among the operands make zeros of the rest, which is finite."""
+    if name == "mul":
+        return ZERO in states
+    if name in ("keep_where", "div") or name in _ZERO_TO_ZERO:
+        return states[0] == ZERO
+    return name in ("add", "sub", "where") and all(state == ZERO for state in states)
 
 
 # -- where rows may meet --
@@ -173,7 +206,7 @@ def _reduction(node: Node, given: Sequence[Rows], size: int) -> Rows:
         raise NotRagged(f"{node.op.name} over the batch")
     state = given[0].state
     if state == ZERO and node.op.name not in ("amax", "amin", "any", "prod"):
-        state = COPY if node.op.name in ("all", "argmax", "argmin", "var", "logsumexp") else WILD
+        state = FINITE
     return Rows(_past(batch, dims, op.keepdim), state)
 
 
@@ -187,7 +220,7 @@ def _first_true(node: Node, given: Sequence[Rows], size: int) -> Rows:
     op: Any = node.op
     if given[0].batch is None or given[0].batch.dim in op.dims:
         raise NotRagged("first_true over the batch")
-    return Rows(given[0].batch, COPY if given[0].state != ZERO else ZERO)
+    return Rows(given[0].batch, ZERO if given[0].state == ZERO else _worst(given))
 
 
 def _matmul(node: Node, given: Sequence[Rows], size: int) -> Rows:
@@ -304,7 +337,8 @@ def _index(node: Node, given: Sequence[Rows], size: int) -> Rows:
     x, index = given[0], given[1]
     if x.batch is not None or len(given) != 2 or index.batch is None:
         raise NotRagged("rows are looked up")
-    return Rows(Batch(op.at + index.batch.dim, index.batch.outer, index.batch.inner), COPY)
+    batch = Batch(op.at + index.batch.dim, index.batch.outer, index.batch.inner)
+    return Rows(batch, _worst(given))
 
 
 def _index_add(node: Node, given: Sequence[Rows], size: int) -> Rows:
@@ -326,11 +360,11 @@ def _along(node: Node, given: Sequence[Rows], size: int) -> Rows:
     batch = given[0].batch
     if batch is None or any(rows.batch != batch for rows in given) or op.dim == batch.dim:
         raise NotRagged(f"{node.op.name} across rows")
-    return Rows(batch, given[0].state)
+    return Rows(batch, ZERO if given[0].state == ZERO else _worst(given))
 
 
 def _one_hot(node: Node, given: Sequence[Rows], size: int) -> Rows:
-    return Rows(given[0].batch, COPY)
+    return Rows(given[0].batch, _worst(given))
 
 
 def _pad(node: Node, given: Sequence[Rows], size: int) -> Rows:
@@ -340,7 +374,7 @@ def _pad(node: Node, given: Sequence[Rows], size: int) -> Rows:
     if op.borders[batch.dim] != (0, 0):
         raise NotRagged("rows are added to the batch")
     state = given[0].state
-    return Rows(batch, COPY if state == ZERO and op.value != 0 else state)
+    return Rows(batch, FINITE if state == ZERO and op.value != 0 else state)
 
 
 def _sliding(node: Node, given: Sequence[Rows], size: int) -> Rows:
@@ -376,7 +410,8 @@ def _class_mask(node: Node, given: Sequence[Rows], size: int) -> Rows:
     op: Any = node.op
     batch = given[0].batch
     assert batch is not None
-    return Rows(Batch(batch.dim + int(op.dim <= batch.dim), batch.outer, batch.inner), COPY)
+    ahead = int(op.dim <= batch.dim)
+    return Rows(Batch(batch.dim + ahead, batch.outer, batch.inner), _worst(given))
 
 
 _RULES: dict[str, Callable[[Node, Sequence[Rows], int], Rows]] = {
