@@ -268,3 +268,9 @@ def test_every_kind_is_described():
 def test_what_is_nothing_to_check_is_refused():
     with pytest.raises(ConfigError, match="no op, layer"):
         chainrule.check(3)
+
+
+@pytest.mark.parametrize("at", [-1.0, 0.0])
+def test_where_the_function_is_not_finite_no_derivative_is_blamed(at):
+    with pytest.raises(ConfigError, match="not finite"):
+        chainrule.check(chainrule.log, chainrule.tensor([1.0, at]))

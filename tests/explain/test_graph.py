@@ -9,7 +9,7 @@ from tests.explain.stories import article, diamond, lenet
 
 import chainrule
 from chainrule import nn
-from chainrule.errors import ConfigError, MissingDependencyError
+from chainrule.errors import ConfigError, MissingDependencyError, StorageError
 from chainrule.explain.thumbnails import png_of
 
 pytest.importorskip("fast_sugiyama", reason="the extra `explain` is not installed")
@@ -150,6 +150,22 @@ def test_it_is_saved_in_three_forms(tmp_path, ending):
     if ending == "png":
         width, height = struct.unpack(">II", data[16:24])
         assert width > height > 400
+
+
+@pytest.mark.parametrize("scale", [1e4, 0.0, -1.0, float("nan"), float("inf")])
+def test_a_png_that_no_memory_holds_is_refused(tmp_path, scale):
+    with pytest.raises(ConfigError, match="save"):
+        article().graph().save(tmp_path / "graph.png", scale=scale)
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_cannot_be_written_is_said_so(tmp_path):
+    folder = tmp_path / "taken.html"
+    folder.mkdir()
+    for save in (article().save, article().graph().save):
+        with pytest.raises(StorageError, match="can't be written"):
+            save(folder)
+    assert [each.name for each in tmp_path.iterdir()] == [folder.name]
 
 
 def test_another_ending_theme_or_direction_is_refused(tmp_path):

@@ -410,6 +410,12 @@ def test_a_story_keeps_neither_tensors_nor_their_memory():
     assert sum(each.nbytes for each in kept) < 100
 
 
+@pytest.mark.parametrize("wrong", [{"limit": -1}, {"limit": "9"}, {"names": ["x"]}])
+def test_a_limit_that_is_no_count_or_names_of_nothing_are_refused(wrong):
+    with pytest.raises(ConfigError, match="explain: "):
+        chainrule.explain(**wrong)
+
+
 def test_after_the_limit_ops_are_counted_only():
     x = chainrule.tensor(1.0, requires_grad=True)
     with chainrule.explain(limit=3) as story:

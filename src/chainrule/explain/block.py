@@ -33,7 +33,7 @@ class explain:
         limit: how many ops to write down.
 
     Raises:
-        ConfigError: a name that is none, or what is named is no tensor.
+        ConfigError: a name that is none, what is named is no tensor, or the limit is no count.
 
     A compiled function runs op by op while it is told. A custom `Function` is one step, which is
     seen once its result is used.
@@ -50,6 +50,18 @@ class explain:
     """
 
     def __init__(self, names: Mapping[str, Any] | None = None, *, limit: int = LIMIT) -> None:
+        if type(limit) is not int or limit < 0:
+            raise ConfigError(
+                f"explain: limit is {limit!r}",
+                cure=f"pass a number of ops, such as {LIMIT}",
+                location=str(user_location() or ""),
+            )
+        if not hasattr(names or {}, "items"):
+            raise ConfigError(
+                f"explain: names is a {type(names).__name__}",
+                cure='pass tensors by name: explain(names={"x": x})',
+                location=str(user_location() or ""),
+            )
         for name, tensor in (names or {}).items():
             if type(name) is not str or not is_tensor(tensor):
                 raise ConfigError(

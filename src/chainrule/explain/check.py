@@ -174,7 +174,13 @@ class _Check:
     def report(self) -> Report:
         """Compare, and diagnose if need be."""
         subject = self.subject
-        y_bars = cotangents(subject.run(subject.arrays))
+        outputs = subject.run(subject.arrays)
+        if not all(np.all(np.isfinite(y)) for y in outputs):
+            raise ConfigError(
+                f"check: {subject.name} is not finite at these inputs, and has no slope there",
+                cure="pass inputs at which the function is defined",
+            )
+        y_bars = cotangents(outputs)
         most = FEW if subject.independent else MOST
         slopes = differences(subject, subject.arrays, y_bars, most)
         truth = self._body(subject.arrays, y_bars)

@@ -22,6 +22,9 @@ __all__ = ["Curve", "Drawing", "Hull", "Picture", "draw", "picture_of", "style_o
 
 SVG = "http://www.w3.org/2000/svg"
 THEMES = ("auto", "light", "dark")
+PIXELS = 1 << 27
+"""The most of a PNG: four bytes each, 512 MiB in all."""
+
 HULL = 16.0
 """How far the frame around an open module is from what is in it."""
 
@@ -100,8 +103,9 @@ class Drawing:
             scale: pixels of a PNG per unit of the drawing.
 
         Raises:
-            ConfigError: it ends in something else.
+            ConfigError: it ends in something else, or the PNG would have too many pixels.
             MissingDependencyError: a PNG needs resvg-py, which is not installed.
+            StorageError: it can't be written there.
         """
         target = Path(path)
         if target.suffix == ".svg":
@@ -109,6 +113,7 @@ class Drawing:
         elif target.suffix == ".png":
             theme = "light" if self.theme == "auto" else self.theme
             picture = picture_of(self.record, self.folded, self.direction)
+            _check_pixels(picture, scale)
             write_whole(target, _rendered(to_svg(self.record, picture, theme), scale))
         elif target.suffix == ".html":
             from chainrule.explain.page import graph_page
@@ -344,6 +349,18 @@ def _draw_curve(root: ET.Element, curve: Curve) -> None:
         x, y = curve.middle
         at = {"class": "cr-part cr-mono", "x": f"{x:.1f}", "y": f"{y - 4:.1f}"}
         ET.SubElement(group, "text", at).text = curve.label
+
+
+def _check_pixels(picture: Picture, scale: float) -> None:
+    """Refuse what has no pixels, or more than the renderer can hold: it would end the process."""
+    width, height = picture.width * scale, picture.height * scale
+    if not (width >= 1 and height >= 1):
+        raise ConfigError(f"save: the scale is {scale}", cure="pass a scale such as 2.0")
+    if width * height > PIXELS:
+        raise ConfigError(
+            f"save: the PNG would have {width:.0f} × {height:.0f} pixels",
+            cure="save it as .svg or .html, fold modules, or pass a smaller scale",
+        )
 
 
 def _rendered(svg: str, scale: float) -> bytes:

@@ -8,6 +8,8 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from chainrule.errors import StorageError
+
 __all__ = ["template", "write_whole"]
 
 
@@ -25,8 +27,18 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write a file that appears whole or not at all.
 
     Raises:
-        OSError: it can't be written there.
+        StorageError: it can't be written there.
     """
+    try:
+        _write(path, data)
+    except OSError as error:
+        raise StorageError(
+            f"{path} can't be written: {error.strerror or error}",
+            cure="give a file in a folder that you may write to",
+        ) from error
+
+
+def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

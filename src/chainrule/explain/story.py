@@ -255,6 +255,7 @@ class Story:
         Raises:
             ConfigError: it ends in something else.
             MissingDependencyError: the layout library is not installed.
+            StorageError: it can't be written there.
         """
         from chainrule.explain.page import save_walk
 
