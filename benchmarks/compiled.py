@@ -9,8 +9,8 @@
 All take the same weights, batches and threads; every form is a process of its own, and they take
 turns block by block (see `_pairing`). Of each library the form that is fastest by its median
 counts, and a ratio is the median over turns. Shares refer to the peak of fused multiply-adds that
-is measured between the workloads (`_fma_peak`); FLOPs are those of matrix products and convolutions
-(`_compiled_workloads.flops`).
+is measured between the workloads (`chainrule.compile.peak`); FLOPs are those of matrix products and
+convolutions (`_compiled_workloads.flops`).
 """
 
 from __future__ import annotations
@@ -285,9 +285,10 @@ def _peak(threads: int, before: float | None) -> float | None:
     """The best peak so far; None without llvmlite."""
     if find_spec("llvmlite") is None:
         return None
-    from benchmarks._fma_peak import Peak
+    from chainrule.compile.peak import Peak
+    from chainrule.compile.target import host_target
 
-    return max(before or 0.0, Peak().measure(threads))
+    return max(before or 0.0, Peak(host_target()).measure(threads))
 
 
 def compare(chosen: argparse.Namespace) -> dict[str, Any]:

@@ -227,7 +227,7 @@ def test_what_is_made_of_masked_zeros_spoils_nothing(name: str) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_infinite_losses_of_real_rows_stay_and_copies_add_none() -> None:
+def test_the_infinite_loss_of_a_real_row_stays() -> None:
     weight = chainrule.ones(2, requires_grad=True)
     optimizer = optim.SGD([weight], lr=0.1)
 
@@ -243,9 +243,7 @@ def test_infinite_losses_of_real_rows_stay_and_copies_add_none() -> None:
     full = chainrule.tensor([[1.0, 2.0], [3.0, 4.0], [0.5, 0.5]])
     step(full)
     few = chainrule.tensor([[-1.0, -2.0], [1.0, float("inf")]])
-    before = weight.detach().clone()
-    assert step(few).item() == float("inf")
-    assert not np.isnan(before.numpy()).any()
+    assert step(few).item() == float("inf")  # that of the second row; and not NaN
 
 
 def test_what_a_function_counts_in_python_is_counted_once() -> None:

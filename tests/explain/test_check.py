@@ -270,6 +270,11 @@ def test_what_is_nothing_to_check_is_refused():
         chainrule.check(3)
 
 
+def test_at_a_kink_no_derivative_is_blamed():
+    found = chainrule.check(nn.ReLU(), chainrule.tensor([[0.0, 1.0], [-1.0, 0.0]]))
+    assert found.agrees
+
+
 @pytest.mark.parametrize("at", [-1.0, 0.0])
 def test_where_the_function_is_not_finite_no_derivative_is_blamed(at):
     with pytest.raises(ConfigError, match="not finite"):

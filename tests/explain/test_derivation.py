@@ -2,6 +2,7 @@
 
 from io import StringIO
 
+import numpy as np
 import pytest
 
 import chainrule
@@ -79,3 +80,9 @@ def test_the_note_is_shown_in_a_terminal_and_in_a_notebook():
 def test_a_misspelled_name_is_answered_with_the_nearest():
     with pytest.raises(ConfigError, match="'softmax'"):
         derivative("sofmax")
+
+
+@pytest.mark.parametrize("target", [3, None, int, len, np.sin, [], object()], ids=repr)
+def test_what_has_no_derivation_is_refused(target):
+    with pytest.raises(ConfigError, match="no op, layer or function"):
+        derivative(target)

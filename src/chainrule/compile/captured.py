@@ -112,8 +112,11 @@ class Guards:
                 if variable.now() is not value:
                     variable.put(value)
             for now, before in attributes:
-                now.clear()
-                now.update(before)
+                for name in now.keys() - before.keys():
+                    del now[name]
+                for name, value in before.items():
+                    if now.get(name) is not value:  # others may look at the module meanwhile
+                        now[name] = value
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import sys
 from types import CodeType
 from typing import Any
 
-__all__ = ["Location", "user_location"]
+__all__ = ["Location", "current_frame", "user_location"]
 
-_current_frame = sys._getframe  # pyright: ignore[reportPrivateUsage]  # inspect's takes 20x as long
+current_frame = sys._getframe  # pyright: ignore[reportPrivateUsage]  # inspect's takes 20x as long
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -73,7 +73,7 @@ def user_location(depth: int = 1) -> Location | None:
     Args:
         depth: how many frames are this package's for certain, this function's among them.
     """
-    frame: Any = _current_frame(depth)
+    frame: Any = current_frame(depth)
     try:
         while _ours[frame.f_code.co_filename]:
             frame = frame.f_back

@@ -22,6 +22,7 @@ from chainrule.core.families import Elementwise, LinearOp
 from chainrule.core.op import Op, registry
 from chainrule.core.samples import samples_of
 from chainrule.errors import ConfigError
+from chainrule.nn.module import Module
 
 __all__ = ["Derivation", "derivative", "notes"]
 
@@ -203,19 +204,20 @@ def _kind_of(target: object) -> Any:
 def _of_made(target: Any) -> Derivation:
     """Of a layer or a function: the derivations of the ops that its source names."""
     made = _kind_of(target)
-    name = getattr(made, "__name__", str(made))
-    ops = _ops_of(made)
-    if len(ops) == 1:
-        return _of_op(ops[0])
-    backward = getattr(made, "backward", None)
-    by_hand = isinstance(made, type) and "backward" in vars(made) and callable(backward)
-    if not ops and not callable(made):
+    layer = inspect.isclass(made) and Module in made.__mro__
+    if not layer and not hasattr(inspect.unwrap(made), "__code__"):
         raise ConfigError(
             f"derivative: {target!r} is no op, layer or function",
             cure="pass an op, a layer or a function of this library, or an autograd.Function",
         )
+    name = made.__name__
+    ops = _ops_of(made)
+    if len(ops) == 1:
+        return _of_op(ops[0])
+    members: dict[str, Any] = vars(made)
+    by_hand = layer and callable(members.get("backward"))
     methods = ("forward", "backward") if by_hand else ("forward",)
-    text = "\n\n".join(_source(vars(made)[m]) for m in methods if m in vars(made))
+    text = "\n\n".join(_source(members[m]) for m in methods if m in members)
     text = text or _source(made)
     about = "The chain rule over the ops it is made of, the last first."
     if by_hand:

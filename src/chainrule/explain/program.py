@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import linecache
 import os
-import sys
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from chainrule.core.interpret import (
     pull_back,
     using,
 )
+from chainrule.core.location import current_frame
 from chainrule.core.op import Array, Op
 from chainrule.core.types import signature_of
 
@@ -49,7 +49,6 @@ _MACHINERY = tuple(
     for each in ("core", "ops", "autograd", "tensor", "eager", "recorded", "explain", "nn/layer")
 )
 _SUBJECT = os.path.join(_PACKAGE, "explain", "subject.py")
-_current_frame = sys._getframe  # pyright: ignore[reportPrivateUsage]  # inspect's takes 20x as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +266,7 @@ class _Noting(Interpreter):
 
 def _line() -> Line | None:
     """The innermost line that states mathematics, and does not carry it out."""
-    frame: Any = _current_frame(2)
+    frame: Any = current_frame(2)
     while frame is not None:
         filename = frame.f_code.co_filename
         if filename == _SUBJECT:

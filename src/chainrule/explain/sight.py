@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import linecache
 import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import chainrule
 from chainrule.core.base import is_tensor
+from chainrule.core.location import current_frame
 from chainrule.explain.story import Source
 from chainrule.nn.module import Module
 
 __all__ = ["Sight", "look", "tensors_in", "user_frame", "variable"]
 
-_current_frame = sys._getframe  # pyright: ignore[reportPrivateUsage]  # inspect's takes 20x as long
 _PACKAGE = os.path.dirname(os.path.abspath(chainrule.__file__)) + os.sep
 _CALL = Module.__call__.__code__
 AROUND = 3
@@ -56,7 +55,7 @@ class Sight(NamedTuple):
 
 def look(depth: int = 1) -> Sight:
     """Look from here up to the outermost frame."""
-    frame: FrameType | None = _current_frame(depth)
+    frame: FrameType | None = current_frame(depth)
     innermost: FrameType | None = None
     direct = True
     modules: list[list[FrameType | None]] = []
@@ -80,7 +79,7 @@ def look(depth: int = 1) -> Sight:
 
 def user_frame() -> FrameType | None:
     """The innermost frame that is not this package's."""
-    frame: FrameType | None = _current_frame(1)
+    frame: FrameType | None = current_frame(1)
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return frame
@@ -124,10 +123,10 @@ def _members(name: str, held: Any) -> Iterator[tuple[str, Any]]:
     if is_tensor(held):
         yield name, held
     elif isinstance(held, (list, tuple)):
-        elements: list[Any] = list(held[:_MEMBERS])  # pyright: ignore[reportUnknownArgumentType]  # of anything
+        elements = cast("Sequence[Any]", held)[:_MEMBERS]
         yield from ((f"{name}[{index}]", each) for index, each in enumerate(elements))
     elif isinstance(held, dict):
-        entries: list[Any] = list(islice(held.items(), _MEMBERS))  # pyright: ignore[reportUnknownArgumentType]  # of anything
+        entries = islice(cast("dict[Any, Any]", held).items(), _MEMBERS)
         yield from ((f"{name}[{key!r}]", each) for key, each in entries)
     elif name == "self" and not isinstance(held, Module):
         yield from islice(getattr(held, "__dict__", {}).items(), _MEMBERS)

@@ -70,7 +70,7 @@ class Summary:
         shape: the shape.
         numbers: a copy of all its numbers, read-only, if there are at most `KEEP`; else None.
         least, greatest, mean, deviation: of its finite numbers; NaN if there are none.
-        norm: the root of the sum of their squares.
+        norm: the root of the sum of all squares: NaN or infinite where one of them is.
         zeros: how many are zero.
         broken: how many are infinite or NaN.
         histogram: None for a scalar.
@@ -129,7 +129,7 @@ def _summarised(array: Array, picture: bool, kernels: bool) -> Summary:
     if array.size <= KEEP:
         numbers = array.copy()
         numbers.flags.writeable = False
-    norm = float(np.linalg.norm(wide))
+    norm = float(np.linalg.norm(array.reshape(-1).astype(np.float64, copy=False)))
     many = array.size > 1 and wide.size > 0
     return Summary(
         type=repr(type_of(array)),

@@ -34,7 +34,7 @@ class Differences:
     Attributes:
         elements: which, of the flat array.
         slopes: the slopes.
-        errors: how sure they are: how far two step sizes differ.
+        errors: how sure they are: how far two step sizes differ, or the two sides.
     """
 
     elements: Array
@@ -139,22 +139,31 @@ def differences(
     def objective(changed: Sequence[Array]) -> float:
         return sum(float(np.sum(b * y)) for b, y in zip(y_bars, subject.run(changed), strict=True))
 
+    here = objective(arrays)
     found: dict[int, Differences] = {}
     for i in subject.wanted:
         size = arrays[i].size
         elements = np.arange(size)
         if size > most:
             elements = np.sort(np.random.default_rng(0).choice(size, most, replace=False))
-        pairs = [_slope(objective, arrays, i, int(each)) for each in elements]
+        pairs = [_slope(objective, here, arrays, i, int(each)) for each in elements]
         slopes = np.array([pair[0] for pair in pairs])
         found[i] = Differences(elements, slopes, np.array([pair[1] for pair in pairs]))
     return found
 
 
 def _slope(
-    objective: Callable[[Sequence[Array]], float], arrays: Sequence[Array], which: int, element: int
+    objective: Callable[[Sequence[Array]], float],
+    here: float,
+    arrays: Sequence[Array],
+    which: int,
+    element: int,
 ) -> tuple[float, float]:
-    """The slope by one number, and how far it can be trusted: beside a kink it can't."""
+    """The slope by one number, and how far it can be trusted: beside a kink, and on it, it can't.
+
+    Beside a kink two step sizes differ. On it they agree, but the slopes to the right and to the
+    left do not: in a smooth function their difference is halved with the step.
+    """
     distance = STEP * max(1.0, abs(float(arrays[which].flat[element])))
     ends: dict[float, float] = {}
     for way in (2.0, 1.0, 0.5, -0.5, -1.0, -2.0):
@@ -163,7 +172,9 @@ def _slope(
         ends[way] = objective([moved if i == which else x for i, x in enumerate(arrays)])
     wide = (8 * (ends[1.0] - ends[-1.0]) - (ends[2.0] - ends[-2.0])) / (12 * distance)
     fine = (8 * (ends[0.5] - ends[-0.5]) - (ends[1.0] - ends[-1.0])) / (6 * distance)
-    return wide, abs(wide - fine)
+    bend = (ends[1.0] - 2 * here + ends[-1.0]) / distance
+    halved = (ends[0.5] - 2 * here + ends[-0.5]) / (distance / 2)
+    return wide, max(abs(wide - fine), abs(2 * halved - bend))
 
 
 # -- other inputs ------------------------------------------------------------------------------
