@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -214,7 +214,7 @@ def _of_made(target: Any) -> Derivation:
     ops = _ops_of(made)
     if len(ops) == 1:
         return _of_op(ops[0])
-    members: dict[str, Any] = vars(made)
+    members: Mapping[str, Any] = vars(made)
     by_hand = layer and callable(members.get("backward"))
     methods = ("forward", "backward") if by_hand else ("forward",)
     text = "\n\n".join(_source(members[m]) for m in methods if m in members)
