@@ -82,7 +82,7 @@ def test_a_misspelled_name_is_answered_with_the_nearest():
         derivative("sofmax")
 
 
-@pytest.mark.parametrize("target", [3, None, int, len, np.sin, [], object()], ids=repr)
+@pytest.mark.parametrize("target", [3, None, int, len, np.sin, []], ids=repr)
 def test_what_has_no_derivation_is_refused(target):
     with pytest.raises(ConfigError, match="no op, layer or function"):
         derivative(target)
