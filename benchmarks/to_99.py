@@ -58,7 +58,7 @@ def ours(seed: int, threads: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         command = [sys.executable, "-m", "chainrule", "train", "mnist", "--out", str(out)]
-        command += [*RECIPE.arguments, "--seed", str(seed)]
+        command += [*RECIPE.arguments, "--seed", str(seed), "--no-report", "--no-tensorboard"]
         seconds = _run(command, threads, CHAINRULE_CACHE=str(Path(folder) / "cache"))
         summary = json.loads((out / "summary.json").read_text())
     return seconds, summary["test_accuracy"]

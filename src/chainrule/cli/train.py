@@ -142,9 +142,27 @@ def train(
             rich_help_panel="Where",
         ),
     ] = None,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report/--no-report",
+            help="Keep what a report needs of the inside of the run, and write it at the end.",
+            rich_help_panel="Where",
+        ),
+    ] = True,
+    tensorboard: Annotated[
+        bool | None,
+        typer.Option(
+            "--tensorboard/--no-tensorboard",
+            help="Write TensorBoard's event files.",
+            show_default="if tensorboard is installed",
+            rich_help_panel="Where",
+        ),
+    ] = None,
 ) -> None:
     """Train a classifier of 28 x 28 pictures, and test it."""
     from chainrule.cli.screen import console
+    from chainrule.train.event_files import can_be_shown
 
     given: dict[str, Any] = {
         "engine": engine,
@@ -162,10 +180,19 @@ def train(
     }
     screen = console()
     folder = str(data) if data is not None else None
+    kept = _Kept(report, can_be_shown() if tensorboard is None else tensorboard)
     if resume:
-        _resume(screen, dataset, model, given, folder, out, overwrite)
+        _resume(screen, dataset, model, given, folder, out, overwrite, kept)
     else:
-        _start(screen, dataset, model or "mlp", given, folder, out, overwrite)
+        _start(screen, dataset, model or "mlp", given, folder, out, overwrite, kept)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    """What is kept of a run beside its result."""
+
+    report: bool
+    events: bool
 
 
 train.__doc__ = f"{train.__doc__}\n{_EXAMPLES}"
@@ -179,6 +206,7 @@ def _start(
     folder: str | None,
     out: Path | None,
     overwrite: bool,
+    kept: _Kept,
 ) -> None:
     from chainrule.train import RunFolder, TrainConfig, default_engine, load_and_prepare
 
@@ -190,7 +218,7 @@ def _start(
     pictures, learner = load_and_prepare(config, folder)
     with run.claimed():
         run.begin(config, overwrite)  # now that nothing is known to be in the way
-        _train(screen, config, run, source, pictures, folder, learner)
+        _train(screen, config, run, source, pictures, folder, kept, learner)
 
 
 def _resume(
@@ -201,6 +229,7 @@ def _resume(
     folder: str | None,
     out: Path | None,
     overwrite: bool,
+    kept: _Kept,
 ) -> None:
     from chainrule.errors import ConfigError
     from chainrule.train import RunFolder, load_pictures
@@ -213,11 +242,11 @@ def _resume(
     run = RunFolder.open(out) if out else RunFolder.latest(dataset, model or "mlp")
     config = run.config
     asked = {"dataset": dataset, "model": model, **given}
-    kept = config.to_dict()
+    settings = config.to_dict()
     changed = [
-        f"{name} {kept[name]!r}, not {value!r}"
+        f"{name} {settings[name]!r}, not {value!r}"
         for name, value in asked.items()
-        if value is not None and value != kept[name]
+        if value is not None and value != settings[name]
     ]
     if changed:
         raise ConfigError(
@@ -234,7 +263,7 @@ def _resume(
         raise ConfigError(source.reason, cure="name the folder of the data with --data")
     pictures = load_pictures(config, folder)
     with run.claimed():
-        _train(screen, config, run, source, pictures, folder)
+        _train(screen, config, run, source, pictures, folder, kept)
 
 
 def _find(screen: Console, dataset: str, folder: str | None) -> Source:
@@ -264,13 +293,19 @@ def _train(
     source: Source,
     pictures: Pictures,
     folder: str | None,
+    kept: _Kept,
     learner: Learner | None = None,
 ) -> None:
     """Train from the beginning with a learner; without one, go on from the last checkpoint."""
+    from chainrule.cli.report import report_after
     from chainrule.train import Interrupted, Trainer
     from chainrule.train.progress import reporter_for
 
-    trainer = Trainer(config, pictures, run, reporter_for(screen), source.text, learner)
+    trainer = Trainer(
+        *(config, pictures, run, reporter_for(screen), source.text, learner),
+        observe=kept.report,
+        events=kept.events,
+    )
     kind = "real data" if source.real else "made by this program, not real data"
     screen.print(
         f"data    {source.text} ({kind}): {len(pictures.train):,} to train, "
@@ -300,6 +335,8 @@ def _train(
         )
         raise
     _show_summary(screen, summary, run)
+    if kept.report:
+        report_after(screen, trainer, run, source.text)
 
 
 def _about(engine: str) -> str:
@@ -333,6 +370,8 @@ def _program() -> str:
     if called.stem != "chainrule":
         return "python -m chainrule"
     found = shutil.which("chainrule")
+    if not called.exists():  # a name that another program gave
+        return "chainrule"
     return "chainrule" if found and called.samefile(found) else shlex.quote(str(called))
 
 

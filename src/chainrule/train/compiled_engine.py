@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.autograd import no_grad
 from chainrule.compile.compiled import compile
@@ -168,6 +169,7 @@ class CompiledScoring:
         rest = TensorDataset(inputs[whole:], targets[whole:], transform=dataset.transform)
         last = evaluate(self.model, rest, classes)
         total, confusion = last.loss * len(rest), last.confusion
+        said: list[NDArray[np.int64]] = []
         training = self.model.training
         self.model.eval()
         with no_grad():
@@ -175,10 +177,12 @@ class CompiledScoring:
                 y = targets[start : start + _BLOCK]
                 loss, answers = self.compiled(inputs[start : start + _BLOCK], y)
                 total += loss.item()
-                np.add.at(confusion, (y.numpy(), answers.numpy()), 1)
+                said.append(answers.numpy().copy())
+                np.add.at(confusion, (y.numpy(), said[-1]), 1)
         self.model.train(training)
         count = max(1, len(dataset))
-        return Score(total / count, float(np.trace(confusion)) / count, confusion)
+        accuracy = float(np.trace(confusion)) / count
+        return Score(total / count, accuracy, confusion, np.concatenate([*said, last.answers]))
 
     def _judged(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.model(self._bytes.normalised(input))

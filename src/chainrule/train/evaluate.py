@@ -28,14 +28,16 @@ class Score:
         loss: the mean cross entropy.
         accuracy: the part that was right, 0..1.
         confusion: how often (true class, predicted class) came.
+        answers: the class predicted for each sample, in their order.
 
-    >>> Score(0.1, 0.97, np.zeros((10, 10), np.int64)).accuracy
-    0.97
+    >>> Score(0.1, 0.5, np.eye(2, dtype=np.int64), np.array([0, 1])).accuracy
+    0.5
     """
 
     loss: float
     accuracy: float
     confusion: NDArray[np.int64]
+    answers: NDArray[np.int64]
 
 
 def evaluate(model: Module, dataset: TensorDataset, classes: int) -> Score:
@@ -49,17 +51,19 @@ def evaluate(model: Module, dataset: TensorDataset, classes: int) -> Score:
     (0.5, [[1, 0], [1, 0]])
     """
     confusion = np.zeros((classes, classes), np.int64)
-    total = 0.0
+    total, answers = 0.0, list[NDArray[np.int64]]()
     training = model.training
     model.eval()
     with no_grad():
         for x, y in DataLoader(dataset, batch_size=_BATCH):
             logits = model(x)
             total += cross_entropy(logits, y, reduction="sum").item()
-            np.add.at(confusion, (y.numpy(), logits.numpy().argmax(1)), 1)
+            answers.append(logits.numpy().argmax(1))
+            np.add.at(confusion, (y.numpy(), answers[-1]), 1)
     model.train(training)
     count = max(1, len(dataset))
-    return Score(total / count, float(np.trace(confusion)) / count, confusion)
+    said = np.concatenate(answers) if answers else np.zeros(0, np.int64)
+    return Score(total / count, float(np.trace(confusion)) / count, confusion, said)
 
 
 def probabilities(

@@ -3,8 +3,11 @@
 runs/mnist-mlp-20260131-142501/
     config.json      the settings
     metrics.jsonl    a line for each logging interval and each epoch
+    observations.jsonl    norms, dead units and times, now and then
     summary.json     the result; there once the run is finished
     checkpoints/     the last one and the best one
+    events/          the same numbers for TensorBoard, if asked for
+    report.html      what came of it, to look at; its pictures in report/
 """
 
 from __future__ import annotations
@@ -26,7 +29,10 @@ from chainrule.train.config import TrainConfig
 
 __all__ = ["RunFolder"]
 
-_OURS = ("config.json", "metrics.jsonl", "summary.json", "checkpoints")
+_OURS = (
+    *("config.json", "metrics.jsonl", "observations.jsonl", "summary.json", "checkpoints"),
+    *("events", "report.html", "report", "comparison.html", "comparison"),
+)
 _MAX_JSON = 1 << 20
 
 
@@ -46,6 +52,8 @@ class RunFolder:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self.metrics = path / "metrics.jsonl"
+        self.observations = path / "observations.jsonl"
+        self.events = path / "events"
         self._claimed = False
 
     @classmethod

@@ -20,9 +20,12 @@ from chainrule.ops.generator import get_rng_state, set_rng_state
 from chainrule.tensor import Tensor
 from chainrule.train.checkpoint import Checkpoint, keep_only, write_checkpoint
 from chainrule.train.config import TrainConfig
+from chainrule.train.evaluate import Score
+from chainrule.train.event_files import EventFile, scalars_of
 from chainrule.train.interrupt import Interrupted, Interruption
 from chainrule.train.learner import Learner, build_learner
 from chainrule.train.metrics import MetricsFile
+from chainrule.train.observations import Observer, Phases
 from chainrule.train.optimizer_state import pack_optimizers, unpack_optimizers
 from chainrule.train.pictures import Pictures
 from chainrule.train.position import Meter, Position
@@ -43,6 +46,12 @@ class Trainer:
         report: hears of the progress.
         source: where the data came from, for the summary.
         learner: what `build_learner` gave for these settings, just now; the default is to call it.
+        observe: whether to keep norms, dead units and times in `observations.jsonl`; the weights
+            are the same bits either way.
+        events: whether to write TensorBoard's event files, too.
+
+    Attributes:
+        score: that of the test part, once the run is finished.
 
     Raises:
         ConfigError: the engine can't train this network.
@@ -66,6 +75,9 @@ class Trainer:
         report: Reporter | None = None,
         source: str = "",
         learner: Learner | None = None,
+        *,
+        observe: bool = True,
+        events: bool = False,
     ) -> None:
         self.config, self.pictures, self.run_folder = config, pictures, run
         self.report = report or SilentReporter()
@@ -88,6 +100,12 @@ class Trainer:
         self.parameters = sum(each.numel() for each in self.model.parameters())
         self._saved_step = -1
         self._metrics: MetricsFile | None = None
+        self._observations: MetricsFile | None = None
+        self._events: EventFile | None = None
+        self._writes_events = events
+        self._observer = Observer(self.model, pictures.train, self.steps) if observe else None
+        self._phases = Phases()
+        self.score: Score | None = None
         self._mark = 0.0  # when the time was last put into `position`
 
     # -- the run ------------------------------------------------------------------------------
@@ -105,10 +123,11 @@ class Trainer:
             StorageError: the disk refuses; the last good checkpoint is still there.
         """
         begin = time.perf_counter()
-        kept = self.restore() if resume else 0
-        self._metrics = MetricsFile(self.run_folder.metrics, kept)
-        self._mark = time.perf_counter()
+        kept, observed = self.restore() if resume else (0, 0)
         try:
+            self._open_files(kept, observed)
+            self._mark = time.perf_counter()
+            self._phases.start()
             if not resume:
                 self.save()  # a disk that refuses is better known before the first step
             with Interruption(self._notice) as interruption:
@@ -120,7 +139,9 @@ class Trainer:
             self._say_what_is_left(error)
             raise
         finally:
-            self._metrics.close()
+            for file in (self._metrics, self._observations, self._events):
+                if file is not None:
+                    file.close()
             self.report.close()
         return self._finish(time.perf_counter() - begin)
 
@@ -130,20 +151,27 @@ class Trainer:
         before_last = len(self.loader) * (position.epoch + 1)
         self.model.train()
         for x, y in self.loader:
-            self._step(x, y)
+            self._phases.lap("data")
+            self._step(x, y, last=position.step + 1 == before_last)
+            self._phases.lap("step")
             if position.step < before_last:  # the end of an epoch saves anyway
                 if config.checkpoint_every and position.step % config.checkpoint_every == 0:
                     self.save()
                 self._stop_if_asked(interruption)
 
-    def _step(self, x: Tensor, y: Tensor) -> None:
-        """One step, the check of its loss, the counts."""
+    def _step(self, x: Tensor, y: Tensor, last: bool) -> None:
+        """One step, of an epoch the last one or not; the check of its loss, the counts."""
         config, position = self.config, self.position
         factor = learning_rate(config.schedule, 1.0, position.step, self.steps)
         lr = config.lr * factor
         for optimizer, rate in zip(self.optimizers, self.rates):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
+        observer = self._observer
+        before = None
+        if observer is not None and observer.is_due(position.step + 1, last):
+            before = observer.weights()
+            self._phases.lap("observation")
         loss, right = self.engine.step(x, y)
         value = float(loss.item())
         if not math.isfinite(value):
@@ -158,6 +186,10 @@ class Trainer:
         correct = int(right.item())
         position.in_epoch.add(value, correct, len(x))
         position.in_interval.add(value, correct, len(x))
+        if observer is not None and before is not None:
+            self._phases.lap("step")
+            self._observed(observer.observe(before))
+            self._phases.lap("observation")
         self._count_time()
         if position.step % config.log_every == 0:
             self._log_interval(lr)
@@ -189,6 +221,7 @@ class Trainer:
             score = self.engine.evaluate(self.pictures.validation, len(self.pictures.classes))
             line |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
             judged = score.accuracy
+        self._phases.lap("validation")
         self._count_time()
         line["seconds"] = position.epoch_seconds
         self._write_metrics(line)
@@ -197,6 +230,9 @@ class Trainer:
         position.in_epoch = Meter()
         if judged > position.best_accuracy:
             position.best_accuracy, position.best_step = judged, position.step
+        if self._observations is not None:
+            epoch = {"epoch": position.epoch, "step": position.step}
+            self._observations.write(kind="phases", **epoch, seconds=self._phases.taken())
         self.save(again=True)
         self.report.epoch(line)
 
@@ -204,6 +240,7 @@ class Trainer:
         """The final test, and the summary."""
         begin = time.perf_counter()
         score = self.engine.evaluate(self.pictures.test, len(self.pictures.classes))
+        self.score = score
         config, position = self.config, self.position
         total = max(seconds, position.seconds) + time.perf_counter() - begin
         summary = {
@@ -247,14 +284,19 @@ class Trainer:
             "random": get_rng_state().tolist(),
             "optimizers": groups,
             "metrics_bytes": self._metrics.flushed() if self._metrics else 0,
+            "observations_bytes": self._observations.flushed() if self._observations else 0,
         }
         root = self.run_folder.checkpoints
         write_checkpoint(root, Checkpoint(position.step, model, tensors, state))
         self._saved_step = position.step
         keep_only(root, {position.step, position.best_step})
+        self._phases.lap("checkpoint")
 
-    def restore(self) -> int:
-        """Go back to the last checkpoint; how many bytes of the metrics belong to it.
+    def restore(self) -> tuple[int, int]:
+        """Go back to the last checkpoint.
+
+        Returns:
+            how many bytes of the metrics, and of the observations, belong to it.
 
         Raises:
             CheckpointError: it is damaged, or of another network, or other data.
@@ -273,7 +315,7 @@ class Trainer:
             self.loader.load_state_dict(state["loader"])
             set_rng_state(from_numpy(np.array(state["random"], np.int64)))
             self.position = Position.from_dict(state["position"])
-            kept = int(state["metrics_bytes"])
+            kept = int(state["metrics_bytes"]), int(state.get("observations_bytes", 0))
         except CheckpointError:
             raise
         except (ChainruleError, KeyError, TypeError, ValueError) as error:
@@ -285,6 +327,14 @@ class Trainer:
         return kept
 
     # -- bookkeeping --------------------------------------------------------------------------
+
+    def _open_files(self, kept: int, observed: int) -> None:
+        """Open what is written as the run goes on; of what is there, keep so many bytes."""
+        self._metrics = MetricsFile(self.run_folder.metrics, kept)
+        if self._observer is not None:
+            self._observations = MetricsFile(self.run_folder.observations, observed)
+        if self._writes_events:
+            self._events = EventFile(self.run_folder.events, self.position.step)
 
     def _stop_if_asked(self, interruption: Interruption) -> None:
         if interruption.signum and self.position.epoch < self.config.epochs:
@@ -327,3 +377,17 @@ class Trainer:
     def _write_metrics(self, line: dict[str, Any]) -> None:
         if self._metrics is not None:
             self._metrics.write(**line)
+        if self._events is not None:
+            self._events.write(self.position.step, scalars_of(line))
+
+    def _observed(self, seen: dict[str, Any]) -> None:
+        line = {
+            "kind": "inside",
+            "epoch": self.position.epoch + 1,
+            "step": self.position.step,
+            **seen,
+        }
+        if self._observations is not None:
+            self._observations.write(**line)
+        if self._events is not None:
+            self._events.write(self.position.step, scalars_of(line))
