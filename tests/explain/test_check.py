@@ -270,6 +270,12 @@ def test_what_is_nothing_to_check_is_refused():
         chainrule.check(3)
 
 
+@pytest.mark.parametrize("target", [lambda x, y: x * y, nn.Linear(2, 1)], ids=["function", "layer"])
+def test_inputs_that_are_missing_are_asked_for(target):
+    with pytest.raises(ConfigError, match="can't be called with 0 inputs"):
+        chainrule.check(target)
+
+
 def test_at_a_kink_no_derivative_is_blamed():
     found = chainrule.check(nn.ReLU(), chainrule.tensor([[0.0, 1.0], [-1.0, 0.0]]))
     assert found.agrees

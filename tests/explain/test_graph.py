@@ -180,6 +180,12 @@ def test_another_ending_theme_or_direction_is_refused(tmp_path):
         story.graph(direction="up")
 
 
+@pytest.mark.parametrize("fold", [3, None, 0.5])
+def test_what_is_no_folding_is_refused(fold):
+    with pytest.raises(ConfigError, match="fold is"):
+        article().graph(fold=fold)
+
+
 def test_what_is_not_installed_is_named_with_the_cure(tmp_path, monkeypatch):
     story = article()
     drawing = story.graph()

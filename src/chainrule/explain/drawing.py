@@ -108,14 +108,14 @@ class Drawing:
             StorageError: it can't be written there.
         """
         target = Path(path)
-        if target.suffix == ".svg":
+        if target.suffix.lower() == ".svg":
             write_whole(target, self.svg.encode())
-        elif target.suffix == ".png":
+        elif target.suffix.lower() == ".png":
             theme = "light" if self.theme == "auto" else self.theme
             picture = picture_of(self.record, self.folded, self.direction)
             _check_pixels(picture, scale)
             write_whole(target, _rendered(to_svg(self.record, picture, theme), scale))
-        elif target.suffix == ".html":
+        elif target.suffix.lower() == ".html":
             from chainrule.explain.page import graph_page
 
             write_whole(target, graph_page(self.record, self.folded, self.direction).encode())

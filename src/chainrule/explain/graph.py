@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import cast
 
 from chainrule.errors import ConfigError
 from chainrule.explain.story import Meeting, Record
@@ -166,12 +167,17 @@ def folded_calls(record: Record, fold: bool | Collection[str]) -> frozenset[int]
     """The module calls that a `fold` argument names.
 
     Raises:
-        ConfigError: a path that no module has.
+        ConfigError: a path that no module has, or nothing of that kind.
     """
     if fold is True:
         return layers_folded(record)
     if fold is False:
         return frozenset()
+    if not isinstance(cast(object, fold), Collection):
+        raise ConfigError(
+            f"graph: fold is {fold!r}",
+            cure="pass True, False, or the paths of the modules to show as one node",
+        )
     asked = {fold} if isinstance(fold, str) else set(fold)
     unknown = sorted(asked - {call.path for call in record.calls})
     if unknown:

@@ -37,7 +37,7 @@ TABLE = 8
 def save_walk(record: Record, path: str | os.PathLike[str]) -> None:
     """Write the walk's page. See `Story.save`."""
     target = Path(path)
-    if target.suffix != ".html":
+    if target.suffix.lower() != ".html":
         raise ConfigError(
             f"save: the walk is a page, and {target.name!r} is none",
             cure="end it in .html; a picture is saved by story.graph().save(...)",

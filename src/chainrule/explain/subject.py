@@ -209,20 +209,30 @@ def _array(x: Any) -> Array:
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def _argument_names(function: Any, count: int) -> list[str]:
+def _argument_names(function: Any, inputs: Sequence[Any]) -> list[str]:
+    """What a function calls the inputs it is given.
+
+    Raises:
+        ConfigError: it can't be called with these.
+    """
     try:
-        names = [
-            name
-            for name, each in inspect.signature(function).parameters.items()
-            if name not in ("ctx", "self") and each.kind is not each.VAR_KEYWORD
-        ]
-    except (TypeError, ValueError):
-        names = []
-    return [names[i] if i < len(names) else f"x{i}" for i in range(count)]
+        given = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # Python doesn't know of a function in C
+        return [f"x{i}" for i in range(len(inputs))]
+    taken = [each for each in given if each.name not in ("ctx", "self")]
+    try:
+        inspect.Signature(taken).bind(*inputs)
+    except TypeError as error:
+        raise ConfigError(
+            f"check: the function can't be called with {len(inputs)} inputs: {error}",
+            cure="pass after it what it is to be called with: check(function, *inputs)",
+        ) from None
+    names = [each.name for each in taken if each.kind is not each.VAR_KEYWORD]
+    return [names[i] if i < len(names) else f"x{i}" for i in range(len(inputs))]
 
 
 def _of_callable(function: Any, name: str, inputs: Sequence[Any], signature: Any) -> Subject:
-    arguments = _argument_names(signature, len(inputs))
+    arguments = _argument_names(signature, inputs)
     places = [i for i, x in enumerate(inputs) if is_tensor(x) or isinstance(x, np.ndarray)]
     arrays = tuple([_array(inputs[i]) for i in places])
 
@@ -261,7 +271,7 @@ def _by_tape(call: Callable[[Sequence[Any]], Any], wanted: tuple[int, ...]) -> A
 
 
 def _of_module(module: Any, inputs: Sequence[Any]) -> Subject:
-    arguments = _argument_names(module.forward, len(inputs))
+    arguments = _argument_names(module.forward, inputs)
     places = [i for i, x in enumerate(inputs) if is_tensor(x) or isinstance(x, np.ndarray)]
     parameters = [(n, p) for n, p in module.named_parameters() if p.tracked]
     own = [_array(inputs[i]) for i in places]
