@@ -37,10 +37,9 @@ def evaluate_run(
 
       chainrule eval RUN --json
     """
-    from chainrule.cli.saved import load_run
     from chainrule.cli.screen import Downloads, console
     from chainrule.errors import ConfigError
-    from chainrule.train import find_source, load_test
+    from chainrule.train import find_source, load_run, load_test
     from chainrule.train.engines import build_scoring
 
     screen = console()

@@ -42,11 +42,10 @@ def predict(
     """
     import numpy as np
 
-    from chainrule.cli.saved import load_run
     from chainrule.cli.screen import console
     from chainrule.data import as_mnist, read_image
     from chainrule.errors import ImageError
-    from chainrule.train import probabilities
+    from chainrule.train import load_run, probabilities
 
     saved = load_run(run, checkpoint)
     screen = console()

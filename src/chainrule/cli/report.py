@@ -112,11 +112,10 @@ def _say(screen: Console, line: str) -> None:
 
 def _told(screen: Console, path: Path, data: Path | None) -> Told:
     """A run with what its network says of the test part, if that is to be had here."""
-    from chainrule.cli.saved import load_run
     from chainrule.cli.screen import Downloads
     from chainrule.errors import DownloadError, StorageError
     from chainrule.explain.run import Told, judge, read_run
-    from chainrule.train import find_source, load_test
+    from chainrule.train import find_source, load_run, load_test
 
     record = read_run(path)
     saved = load_run(path)

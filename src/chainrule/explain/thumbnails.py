@@ -10,16 +10,34 @@ import base64
 import struct
 import zlib
 from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.explain.summary import Thumbnail
 
-__all__ = ["data_uri", "png_of"]
+__all__ = ["data_uri", "grey", "png_of", "signed"]
 
 POSITIVE = (0x17, 0x95, 0x5E)
 NEGATIVE = (0x93, 0x47, 0xC4)
 FAINT = 0.75
 """Small magnitudes are drawn stronger than in proportion, by this power: else most of a picture
 whose numbers differ much would be blank."""
+
+
+def grey(image: NDArray[Any]) -> Thumbnail:
+    """Bytes as a picture."""
+    rows, columns = image.shape
+    return Thumbnail(rows, columns, image.astype(np.uint8).tobytes(), 255.0, grey=True)
+
+
+def signed(values: NDArray[Any], scale: float) -> Thumbnail:
+    """Numbers from -scale to scale as a map of positive and negative ones."""
+    rows, columns = values.shape
+    part_of = np.nan_to_num(values / (scale or 1.0), nan=0.0).clip(-1, 1)
+    levels = (128 + np.rint(part_of * 127)).astype(np.uint8)
+    return Thumbnail(rows, columns, levels.tobytes(), scale, grey=False)
 
 
 def png_of(thumbnail: Thumbnail) -> bytes:

@@ -13,6 +13,7 @@ from chainrule.train.learner import Learner, build_learner, load_and_prepare
 from chainrule.train.models import build_model
 from chainrule.train.pictures import Pictures, Source, find_source, load_pictures, load_test
 from chainrule.train.run import RunFolder
+from chainrule.train.saved_run import SavedRun, load_run
 from chainrule.train.schedule import learning_rate
 from chainrule.train.trainer import Trainer
 
@@ -23,6 +24,7 @@ __all__ = [
     "Learner",
     "Pictures",
     "RunFolder",
+    "SavedRun",
     "Score",
     "Source",
     "TrainConfig",
@@ -36,6 +38,7 @@ __all__ = [
     "learning_rate",
     "load_and_prepare",
     "load_pictures",
+    "load_run",
     "load_test",
     "probabilities",
 ]

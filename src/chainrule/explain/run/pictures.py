@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from chainrule.explain.run.judging import ASKED, FirstLayer, Judgement
 from chainrule.explain.run.markup import part, text
 from chainrule.explain.summary import Thumbnail
-from chainrule.explain.thumbnails import data_uri
+from chainrule.explain.thumbnails import data_uri, grey, signed
 
 __all__ = [
     "activations_figure",
     "confusion_figure",
-    "grey",
     "mistakes_figure",
     "short_names",
-    "signed",
     "weights_figure",
 ]
 
@@ -27,20 +25,6 @@ _SHADES = 6
 """How many strengths of a colour the confusion matrix has."""
 
 Array = NDArray[Any]
-
-
-def grey(image: Array) -> Thumbnail:
-    """Bytes as a picture."""
-    rows, columns = image.shape
-    return Thumbnail(rows, columns, image.astype(np.uint8).tobytes(), 255.0, grey=True)
-
-
-def signed(values: Array, scale: float) -> Thumbnail:
-    """Numbers from -scale to scale as a map of positive and negative ones."""
-    rows, columns = values.shape
-    part_of = np.nan_to_num(values / (scale or 1.0), nan=0.0).clip(-1, 1)
-    levels = (128 + np.rint(part_of * 127)).astype(np.uint8)
-    return Thumbnail(rows, columns, levels.tobytes(), scale, grey=False)
 
 
 def short_names(classes: tuple[str, ...]) -> list[str]:

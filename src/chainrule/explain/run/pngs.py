@@ -23,8 +23,8 @@ from chainrule.explain.run.judging import Judgement
 from chainrule.explain.run.markup import text
 from chainrule.explain.run.measures import compared, inside_charts, learning_charts, speed_chart
 from chainrule.explain.run.page import Told, names_of
-from chainrule.explain.run.pictures import grey, short_names, signed
-from chainrule.explain.thumbnails import png_of
+from chainrule.explain.run.pictures import short_names
+from chainrule.explain.thumbnails import grey, png_of, signed
 
 __all__ = ["save_pictures"]
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from chainrule.errors import ChainruleError, CheckpointError
 from chainrule.nn import Module
 from chainrule.ops.from_data import from_numpy
-from chainrule.train import RunFolder, TrainConfig, build_model
+from chainrule.train.config import TrainConfig
+from chainrule.train.models import build_model
+from chainrule.train.run import RunFolder
 
 __all__ = ["SavedRun", "load_run"]
 
