@@ -14,6 +14,7 @@ from chainrule.cli.evaluate import evaluate_run
 from chainrule.cli.gradcheck import gradcheck
 from chainrule.cli.predict import predict
 from chainrule.cli.report import report
+from chainrule.cli.serve import serve
 from chainrule.cli.train import train
 from chainrule.cli.version import version
 from chainrule.errors import ChainruleError, ConfigError
@@ -62,6 +63,7 @@ app.command("train", no_args_is_help=True)(train)
 app.command("eval", no_args_is_help=True)(evaluate_run)
 app.command("predict", no_args_is_help=True)(predict)
 app.command("report", no_args_is_help=True)(report)
+app.command("serve", no_args_is_help=True)(serve)
 app.add_typer(data_app, name="data")
 app.add_typer(cache_app, name="cache")
 app.command("gradcheck")(gradcheck)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chainrule.data.catalog import CATALOG, EMNIST_SPLITS, DataSetInfo, RemoteFile, describe
-    from chainrule.data.centre import as_mnist
+    from chainrule.data.centre import as_mnist, ink_as_mnist
     from chainrule.data.collate import default_collate, default_convert
     from chainrule.data.dataset import (
         ConcatDataset,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "catalog": "CATALOG EMNIST_SPLITS DataSetInfo RemoteFile describe",
-    "centre": "as_mnist",
+    "centre": "as_mnist ink_as_mnist",
     "collate": "default_collate default_convert",
     "dataset": "ConcatDataset Dataset IterableDataset Subset TensorDataset random_split",
     "transfer": "download",
@@ -107,6 +107,7 @@ __all__ = [
     "describe",
     "download",
     "drawn_digits",
+    "ink_as_mnist",
     "load",
     "locate",
     "random_split",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Grey = NDArray[np.float64]
 
-__all__ = ["as_mnist"]
+__all__ = ["as_mnist", "ink_as_mnist"]
 
 _WORK = 160  # longest side worked on: a digit needs no more
 _BOX = 20
@@ -52,6 +52,29 @@ def as_mnist(image: NDArray[Any]) -> NDArray[np.uint8]:
     ink = _ink(grey)
     ink = _crop(_without_specks(ink))
     return _centre(_fit(ink))
+
+
+def ink_as_mnist(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Clean ink as MNIST would have it: a drawing on a screen has no paper, noise or specks.
+
+    Args:
+        ink: `[H, W]`, 0 nothing to 255 ink.
+
+    Raises:
+        ImageError: the shape is no picture's, or there is no ink.
+
+    >>> ink = np.zeros((60, 40), np.uint8)
+    >>> ink[10:50, 18:23] = 255
+    >>> np.array_equal(ink_as_mnist(ink), as_mnist(ink))
+    True
+    """
+    if ink.ndim != 2 or ink.dtype != np.uint8:
+        raise ImageError(
+            f"the ink is {ink.dtype} {list(ink.shape)}", cure="pass bytes of shape [H, W]"
+        )
+    if ink.max(initial=0) < 128:
+        raise ImageError("there is no ink in it", cure="draw something, 255 being ink")
+    return _centre(_fit(_crop(ink / 255)))
 
 
 def _grey(image: NDArray[Any]) -> Grey:
