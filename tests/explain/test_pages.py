@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -276,3 +277,15 @@ def test_a_page_holds_all_it_needs(tell):
     data = html.split('type="application/json">')[1].split("</script>")[0]
     assert "<" not in data
     assert json.loads(data)["frames"]
+
+
+@needs_chromium
+def test_a_walk_in_the_frame_of_a_notebook_can_be_stepped_through(visit):
+    """Such a page is text in an attribute: it has no address, and must not try to change it."""
+    walk = escape(walk_page(article().record))
+    page = visit(f'<!doctype html><iframe srcdoc="{walk}" width="1200" height="760"></iframe>')
+    frame = page.frame_locator("iframe")
+    frame.locator("#next").click()
+    frame.locator("#next").click()
+    assert "f = (x + y)" in frame.locator("#title").inner_text()
+    assert frame.locator(".exhibits figure").count() > 0

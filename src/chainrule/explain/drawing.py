@@ -287,6 +287,7 @@ def to_svg(record: Record, picture: Picture, theme: str = "auto") -> str:
             "viewBox": f"0 0 {width} {height}",
             "width": width,
             "height": height,
+            "style": "max-width: 100%; height: auto",  # on a page that is narrower
             "role": "graphics-document",
             "aria-roledescription": "computation graph",
             "aria-labelledby": "cr-name cr-about",

@@ -146,7 +146,8 @@ function show(index, { moved = true } = {}) {
   $("first").disabled = $("previous").disabled = at === 0;
   $("last").disabled = $("next").disabled = at === frames.length - 1;
   light();
-  if (moved) history.replaceState(null, "", `#${at + 1}`);
+  // Inside a notebook the page is the text of a frame, and has no address that could be changed.
+  if (moved && location.protocol !== "about:") history.replaceState(null, "", `#${at + 1}`);
   if (at === frames.length - 1) stop();
 }
 
