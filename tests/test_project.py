@@ -35,6 +35,8 @@ THIRD_PARTY = {
     "fast_sugiyama": {"explain"},
     "resvg_py": {"explain"},
     "PIL": {"cli", "data"},
+    "starlette": {"serve"},
+    "uvicorn": {"serve"},
 }
 
 

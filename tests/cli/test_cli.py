@@ -541,9 +541,9 @@ def test_a_network_of_other_classes_is_not_tested(trained, monkeypatch):
 
 
 def test_a_checkpoint_of_another_network_is_told(trained, tmp_path, monkeypatch):
-    from chainrule.cli import saved
+    from chainrule.train import saved_run
 
-    monkeypatch.setattr(saved, "build_model", lambda name, classes: chainrule.nn.Linear(2, 2))
+    monkeypatch.setattr(saved_run, "build_model", lambda name, classes: chainrule.nn.Linear(2, 2))
     done = run("eval", trained)
     assert done.exit_code == 1
     assert "does not fit" in done.stderr

@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Callable, Set
 from importlib import resources
 from time import perf_counter
 from typing import Any, TypeVar
 
 import numpy as np
-from anyio import CapacityLimiter
-from anyio.to_thread import run_sync
 from numpy.typing import NDArray
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -86,7 +86,7 @@ class _Page:
     def __init__(self, saved: SavedRun, name: str) -> None:
         self._saved, self._name = saved, name
         self._pupils = Pupils(saved.model, saved.mean, saved.std)
-        self._turns = CapacityLimiter(1)
+        self._turn = threading.Lock()
         blank = np.zeros((28, 28), np.uint8)
         look(saved.model, blank, saved.mean, saved.std)  # what is slow once is slow before it opens
         self._html = _read("chainrule.serve", "pages/page.html")
@@ -160,7 +160,11 @@ class _Page:
         return Response(status_code=204)
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
-        return await run_sync(work, limiter=self._turns)
+        def alone() -> T:
+            with self._turn:
+                return work()
+
+        return await run_in_threadpool(alone)
 
 
 # -- what comes in ---------------------------------------------------------------------------------
