@@ -104,13 +104,13 @@ def run_page(page: Path) -> list[str]:
     space = vars(module)
     blocks = list(blocks_of(page.read_text(encoding="utf-8")))
     problems: list[str] = []
-    for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+    for index, block in enumerate(blocks):
         if not _runs(block):
             continue
         if _is_session(block):
             problems += _run_session(block, page, space)
             continue
-        told = after if after is not None and after.is_output else None
+        told = next((each for each in blocks[index + 1 : index + 2] if each.is_output), None)
         problems += _run_python(block, told, page, space)
     return problems
 
