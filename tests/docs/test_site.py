@@ -44,7 +44,7 @@ def test_a_row_has_what_the_op_says_of_itself(table: str):
         told = derivative(op)
         line = found[name].replace("&#124;", "|").replace("&lt;", "<").replace("&gt;", ">")
         line = line.replace("&amp;", "&")
-        assert told.formula.partition("\n")[0] in line
+        assert told.formula.partition("\n")[0].replace("`", "") in line
         for rule in told.rules:
             assert re.sub(r"\s{3,}", "  ", rule) in line
         if op.differentiable is not False:

@@ -78,6 +78,8 @@ def _measured() -> str:
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> str:
     """Leave comments out, and bend the links that are meant for readers of the repository."""
     text = re.sub(r"<!--.*?-->\n?", "", markdown, flags=re.DOTALL)
+    if page.is_homepage:
+        page.meta["hide"] = ["navigation"]
     pieces = _FENCED.split(text)
     path = page.file.src_uri
     at_root = path in MOUNTED.values() or (path == "performance.md" and "docs/" in text)

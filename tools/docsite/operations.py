@@ -110,9 +110,16 @@ def _table(file: str, ops: list[type[Op]]) -> str:
 
 def _row(op: type[Op]) -> str:
     told = derivative(op)
-    formula = _code(told.formula.partition("\n")[0])
+    formula = _code(_formula(op, told).replace("`", ""))
     anchor = f'<a id="{op.name}"></a>'
     return f"| {anchor}`{op.name}` | {formula} | {_rules(op, told)} | {_kind(op)} |"
+
+
+def _formula(op: type[Op], told: Derivation) -> str:
+    """The formula; as a sentence, where it goes on in the documentation's next line."""
+    if not told.formula.endswith(" with"):
+        return told.formula.partition("\n")[0]
+    return (inspect.getdoc(op) or "").partition("\n\n")[0].replace("\n", " ")
 
 
 def _rules(op: type[Op], told: Derivation) -> str:
@@ -120,10 +127,12 @@ def _rules(op: type[Op], told: Derivation) -> str:
         return ""
     lines = [_code(re.sub(r"\s{3,}", "  ", rule)) for rule in told.rules]
     note = _note_name(told)
+    if not lines and note:
+        lines += [_in_cell(box) for box in re.findall(r"^> (.+)$", told.note, re.MULTILINE)]
     if note:
         lines.append(f"[derivation](derivations/{note}.md)")
     if not lines:
-        lines.append(_code("x_bar = Lᵀ y_bar") if issubclass(op, LinearOp) else told.about)
+        lines.append(inspect.getdoc(op.transpose) or "" if issubclass(op, LinearOp) else told.about)
     return "<br>".join(lines)
 
 
@@ -134,6 +143,13 @@ def _note_name(told: Derivation) -> str:
 def _code(text: str) -> str:
     """Inline code that may stand in a cell of a table, where a bar would end it."""
     return f"<code>{html.escape(text, quote=False).replace('|', '&#124;')}</code>"
+
+
+def _in_cell(text: str) -> str:
+    """Markdown that may stand in a cell of a table."""
+    return (
+        text.replace("|", "&#124;").replace("<", "&lt;").replace("[", "\\[").replace("](", "]&#40;")
+    )
 
 
 if __name__ == "__main__":

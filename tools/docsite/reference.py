@@ -16,7 +16,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 import chainrule
-from chainrule import ops
+from chainrule import nn, ops
 from chainrule.cli.app import app
 
 __all__ = ["LISTED", "OP_PAGES", "PAGES", "Page", "reference_pages"]
@@ -176,9 +176,15 @@ def _entry(value: Any, name: str, level: int) -> str:
     """The docstring of a function or class, under the name that users give it."""
     target = f"{value.__module__}.{value.__qualname__}"
     short = name.removeprefix("chainrule.")
+    layer = inspect.isclass(value) and issubclass(value, nn.Module) and value is not nn.Layer
+    said_by_class = (
+        '      filters: ["!^_", "!^forward$", "!^extra_repr$"]\n'
+        if layer and value is not nn.Module
+        else ""
+    )
     return (
         f"::: {target}\n    options:\n      heading: {name}\n      toc_label: {short}\n"
-        f"      heading_level: {level}\n      show_root_heading: true\n"
+        f"      heading_level: {level}\n      show_root_heading: true\n{said_by_class}"
     )
 
 
