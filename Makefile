@@ -17,10 +17,11 @@ SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 BASE   := $(VENV)/.installed-base
 DEV    := $(VENV)/.installed-dev
 PARITY := $(VENV)/.installed-parity
+DOCS   := $(VENV)/.installed-docs
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help mnist test parity unit lint types rooms format stubs bench clean
+.PHONY: help mnist test parity docs unit lint types rooms format stubs bench clean
 
 ##@ Use
 
@@ -33,6 +34,10 @@ test: lint types rooms unit ## Set up, and run every check: style, types, rooms,
 
 parity: $(PARITY) ## Install PyTorch, and hold every op, layer and optimizer against it
 	@$(SINGLE) $(RUN) pytest tests/parity -n $(WORKERS) -p no:cacheprovider $(ARGS)
+
+docs: $(DOCS) ## Build the documentation into site/: pages that need no server and no network
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet $(ARGS)
+	@echo "site/index.html"
 
 unit: $(DEV) ## The tests alone, with coverage (ARGS="--no-cov -k layer_norm")
 	@$(SINGLE) $(RUN) pytest --ignore=tests/parity -n $(WORKERS) --cov --cov-report=term $(ARGS)
@@ -63,7 +68,7 @@ bench: $(PARITY) ## Measure against PyTorch, on this machine
 	done
 
 clean: ## Remove what the commands above made, but for trained runs
-	@rm -rf .venv build dist htmlcov .coverage .coverage.* \
+	@rm -rf .venv build dist site htmlcov .coverage .coverage.* \
 	    .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -109,4 +114,9 @@ $(PARITY): pyproject.toml | $(DEV)
 	@echo "Installing PyTorch ..."
 	@$(RUN) pip install --quiet --disable-pip-version-check --editable '.[parity]'
 	@$(BIN)/python -c 'import torch'
+	@touch $@
+
+$(DOCS): pyproject.toml | $(DEV)
+	@echo "Installing what builds the documentation ..."
+	@$(RUN) pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
