@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tools.docsite.markdown import docstring, page_text
 from tools.docsite.operations import load_ops, operations_page
 from tools.docsite.reference import LISTED, OP_PAGES, PAGES, reference_pages
 
@@ -110,3 +111,36 @@ def test_every_page_is_in_the_navigation():
     assert [
         page for page in named if not made.match(page) and not (ROOT / "docs" / page).exists()
     ] == []
+
+
+# ---- texts as the site has them --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("link", "path", "there"),
+    [
+        ("[a](notation.md)", "architecture.md", "[a](notation.md)"),
+        ("[a](../notation.md#words)", "derivations/conv.md", "[a](../notation.md#words)"),
+        ("[a](docs/notation.md)", "contributing.md", "[a](notation.md)"),
+        ("[a](docs/decisions/)", "contributing.md", "[a](decisions/README.md)"),
+        ("[a](CONTRIBUTING.md)", "changelog.md", "[a](contributing.md)"),
+        ("[a](../../README.md)", "guides/a.md", "[a](../index.md)"),
+        ("[a](../src/chainrule/tensor.py)", "architecture.md", "a"),
+        ("[a](https://example.org/a.md)", "architecture.md", "[a](https://example.org/a.md)"),
+        ("[a](#here)", "architecture.md", "[a](#here)"),
+        ("`[a](../b.md)`", "architecture.md", "`[a](../b.md)`"),
+        ("```text\n[a](../b.md)\n```", "architecture.md", "```text\n[a](../b.md)\n```"),
+        ("![a](pictures/b.svg)", "architecture.md", "![a](pictures/b.svg)"),
+        ("one<!-- two -->\nthree", "architecture.md", "onethree"),
+        ("`<!-- shown -->`", "architecture.md", "`<!-- shown -->`"),
+    ],
+)
+def test_links_are_bent_to_the_site(link: str, path: str, there: str):
+    assert page_text(link, path) == there
+
+
+def test_a_layer_s_parameters_are_no_arguments():
+    assert docstring("A.\n\nParameters:\n    weight: (3).") == (
+        "A.\n\nLearnt parameters:\n    weight: (3)."
+    )
+    assert docstring(">>> 1\n1") == "```pycon\n>>> 1\n1\n```"

@@ -5,7 +5,6 @@ mkdocs calls the functions below by their names (`hooks` in mkdocs.yml).
 
 from __future__ import annotations
 
-import posixpath
 import re
 import sys
 from pathlib import Path
@@ -16,14 +15,9 @@ sys.path.insert(0, str(ROOT))  # mkdocs loads this file by its path
 
 from mkdocs.exceptions import PluginError  # noqa: E402
 from mkdocs.structure.files import File, Files  # noqa: E402
+from tools.docsite.markdown import MOUNTED, page_text  # noqa: E402
 from tools.docsite.operations import operations_page  # noqa: E402
 from tools.docsite.reference import reference_pages  # noqa: E402
-
-MOUNTED = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-"""Files of the repository's root that are pages, and where."""
-
-_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
-_FENCED = re.compile(r"(^ *```.*?^ *```[ ]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 
 
 def on_config(config: Any) -> Any:
@@ -72,40 +66,15 @@ def _measured() -> str:
     """What the README has measured, where there is no page of its own."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = re.search(r"^## Measured\n(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
-    return "# Performance\n" + re.sub(r"^###", "##", section[1] if section else "", flags=re.M)
+    measured = re.sub(r"^###", "##", section[1] if section else "", flags=re.MULTILINE)
+    return "# Performance\n" + measured.replace("](docs/", "](")
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> str:
     """Leave comments out, and bend the links that are meant for readers of the repository."""
-    text = re.sub(r"<!--.*?-->\n?", "", markdown, flags=re.DOTALL)
     if page.is_homepage:
         page.meta["hide"] = ["navigation"]
-    pieces = _FENCED.split(text)
-    path = page.file.src_uri
-    at_root = path in MOUNTED.values() or (path == "performance.md" and "docs/" in text)
-    return "".join(
-        piece if index % 2 else _LINK.sub(lambda link: _bent(link, path, at_root), piece)
-        for index, piece in enumerate(pieces)
-    )
-
-
-def _bent(link: re.Match[str], path: str, at_root: bool) -> str:
-    """A link as the site has it; one to a file that is no page, as its text alone."""
-    label, target, anchor = link[1], link[2], link[3] or ""
-    if re.match(r"[a-z]+:", target):
-        return link[0]
-    folder = "" if at_root else posixpath.join("docs", posixpath.dirname(path))
-    full = posixpath.normpath(posixpath.join(folder, target))
-    if full in MOUNTED:
-        page = MOUNTED[full]
-    elif full == "README.md":
-        page = "index.md"
-    elif full.startswith("docs/"):
-        page = full.removeprefix("docs/")
-        page = posixpath.join(page, "README.md") if (ROOT / full).is_dir() else page
-    else:
-        return label
-    return f"[{label}]({posixpath.relpath(page, posixpath.dirname(path) or '.')}{anchor})"
+    return page_text(markdown, page.file.src_uri)
 
 
 def on_post_build(config: Any) -> None:

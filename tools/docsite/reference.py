@@ -182,8 +182,9 @@ def _entry(value: Any, name: str, level: int) -> str:
         if layer and value is not nn.Module
         else ""
     )
+    anchor = "" if target == name else f"[](){{ #{name} }}\n\n"
     return (
-        f"::: {target}\n    options:\n      heading: {name}\n      toc_label: {short}\n"
+        f"{anchor}::: {target}\n    options:\n      heading: {name}\n      toc_label: {short}\n"
         f"      heading_level: {level}\n      show_root_heading: true\n{said_by_class}"
     )
 
@@ -271,7 +272,7 @@ def _command_line_page() -> str:
     commands = ["", "train", "eval", "predict", "report", "gradcheck", "version"]
     commands += ["data", "data list", "data fetch", "cache", "cache info", "cache clear"]
     parts = ["# The command line\n\nWhat `chainrule --help` says, and each command of itself.\n"]
-    runner = CliRunner(env={"COLUMNS": "88", "TERM": "dumb", "NO_COLOR": "1"})
+    runner = CliRunner(env={"COLUMNS": "78", "TERM": "dumb", "NO_COLOR": "1"})
     for command in commands:
         done = runner.invoke(app, [*command.split(), "--help"], prog_name="chainrule")
         said = "\n".join(line.rstrip() for line in done.output.splitlines()).strip("\n")
