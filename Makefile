@@ -37,6 +37,7 @@ parity: $(PARITY) ## Install PyTorch, and hold every op, layer and optimizer aga
 
 docs: $(DOCS) ## Build the documentation into site/: pages that need no server and no network
 	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet $(ARGS)
+	@CHAINRULE_SITE=site $(RUN) pytest tests/docs/test_built_site.py --quiet -p no:cacheprovider
 	@echo "site/index.html"
 
 unit: $(DEV) ## The tests alone, with coverage (ARGS="--no-cov -k layer_norm")

@@ -88,7 +88,13 @@ def test_the_reference_says_what_is_loaded_late(reference: dict[str, str]):
     assert "::: chainrule.compile.compiled.compile\n" in reference["reference/compile.md"]
     assert "::: chainrule.explain.block.explain\n" in reference["reference/explain.md"]
     assert "::: chainrule.data.loader.DataLoader\n" in reference["reference/data.md"]
-    assert "chainrule train" in reference["reference/command-line.md"]
+
+
+def test_every_command_says_what_it_takes(reference: dict[str, str]):
+    page = reference["reference/command-line.md"]
+    for command in ("train", "serve", "data fetch", "cache clear"):
+        assert f"## chainrule {command}\n" in page
+        assert f"Usage: chainrule {command} [OPTIONS]" in page
 
 
 def test_every_made_page_is_in_the_navigation(reference: dict[str, str]):

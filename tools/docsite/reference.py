@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import chainrule
@@ -269,16 +270,21 @@ def _tensor_page() -> str:
 
 def _command_line_page() -> str:
     """What each command says of itself."""
-    commands = ["", "train", "eval", "predict", "report", "gradcheck", "version"]
-    commands += ["data", "data list", "data fetch", "cache", "cache info", "cache clear"]
     parts = ["# The command line\n\nWhat `chainrule --help` says, and each command of itself.\n"]
     runner = CliRunner(env={"COLUMNS": "78", "TERM": "dumb", "NO_COLOR": "1"})
-    for command in commands:
+    for command in _commands(get_command(app)):
         done = runner.invoke(app, [*command.split(), "--help"], prog_name="chainrule")
         said = "\n".join(line.rstrip() for line in done.output.splitlines()).strip("\n")
         title = f"chainrule {command}".strip()
         parts.append(f"## {title}\n\n```text\n{said}\n```\n")
     return "\n".join(parts)
+
+
+def _commands(group: Any, path: str = "") -> Iterator[str]:
+    """Each command by its words, and then its own commands."""
+    yield path
+    for name, inner in getattr(group, "commands", {}).items():
+        yield from _commands(inner, f"{path} {name}".strip())
 
 
 def _index_page() -> str:
