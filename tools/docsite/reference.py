@@ -149,6 +149,14 @@ PAGES = {
     ),
 }
 
+AT_TOP = {
+    "chainrule.compile.compile": "chainrule.compile",
+    "chainrule.explain.explain": "chainrule.explain",
+    "chainrule.explain.check.check": "chainrule.check",
+    "chainrule.explain.derivation.derivative": "chainrule.derivative",
+}
+"""What stands at the top of the package, and is described with its kin."""
+
 LISTED = {
     "check": "explain",
     "derivative": "explain",
@@ -176,7 +184,8 @@ def reference_pages() -> dict[str, str]:
 def _entry(value: Any, name: str, level: int) -> str:
     """The docstring of a function or class, under the name that users give it."""
     target = f"{value.__module__}.{value.__qualname__}"
-    short = name.removeprefix("chainrule.")
+    name = AT_TOP.get(name, name)
+    short = name.rpartition(".")[2]
     layer = inspect.isclass(value) and issubclass(value, nn.Module) and value is not nn.Layer
     said_by_class = (
         '      filters: ["!^_", "!^forward$", "!^extra_repr$"]\n'
