@@ -1,10 +1,10 @@
 """`chainrule serve` as a process: it says where, answers, and ends at Ctrl-C."""
 
+import http.client
 import re
 import signal
 import subprocess
 import sys
-import urllib.request
 
 import pytest
 from typer.testing import CliRunner
@@ -16,12 +16,17 @@ from chainrule.cli.app import app
 def test_it_says_where_it_is_and_ends_at_ctrl_c(trained):
     command = [sys.executable, "-u", "-m", "chainrule", "serve", str(trained), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
-        line = server.stdout.readline().decode()
-        address = re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
-        with urllib.request.urlopen(address + "api/network", timeout=20) as answer:
-            assert answer.status == 200
-        server.send_signal(signal.SIGINT)
-        _, errors = server.communicate(timeout=20)
+        try:
+            line = server.stdout.readline().decode()
+            place = re.search(r"http://(127\.0\.0\.1:\d+)/", line)[1]
+            connection = http.client.HTTPConnection(place, timeout=20)
+            connection.request("GET", "/api/network")
+            assert connection.getresponse().status == 200
+            connection.close()
+            server.send_signal(signal.SIGINT)
+            _, errors = server.communicate(timeout=20)
+        finally:
+            server.kill()  # whatever went wrong, nothing waits for it
     assert server.returncode == 0
     assert errors == b""
 
