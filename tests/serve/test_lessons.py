@@ -1,5 +1,6 @@
 """What a look and a lesson compute, against plain NumPy and finite differences."""
 
+import asyncio
 import math
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 import chainrule
 from chainrule import nn
 from chainrule.errors import ConfigError
+from chainrule.serve.app import SIDE, create_app
 from chainrule.serve.guard import host_names
 from chainrule.serve.lessons import ForgottenError, Pupils
 from chainrule.serve.looking import look
 from chainrule.serve.running import address_of, listen
-from chainrule.train import build_model
+from chainrule.train import SavedRun, TrainConfig, build_model
 
 MEAN, STD = 0.13, 0.31
 
@@ -116,6 +118,41 @@ def test_a_port_that_is_taken_is_named():
 def test_an_address_that_is_not_here_is_named(host):
     with pytest.raises(ConfigError, match="no address"):
         listen(host, 0)
+
+
+def test_what_fails_inside_is_an_answer_with_the_headers_too(linear):
+    class Broken(nn.Module):
+        def forward(self, x):
+            if len(seen):
+                raise RuntimeError("broken inside")
+            seen.append(x)
+            return x.flatten(1)
+
+    seen, sent = [], []
+    config = TrainConfig.of("drawn", "mlp")
+    classes = tuple("0123456789")
+    model = nn.Sequential({"broken": Broken(), "fc": linear.fc}).eval()
+    app = create_app(SavedRun(config, model, classes, MEAN, STD, 1), "run")
+    body = bytes([255]) * SIDE * SIDE
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/look",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/octet-stream")],
+    }
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    with pytest.raises(RuntimeError, match="broken inside"):  # and the server logs it
+        asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 500
+    assert b"content-security-policy" in dict(sent[0]["headers"])
+    assert b"broken" not in sent[1]["body"]
 
 
 def test_who_listens_everywhere_answers_to_any_name():

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -57,7 +56,7 @@ _FILES = {
 T = TypeVar("T")
 
 
-def create_app(saved: SavedRun, name: str, host: str = "127.0.0.1") -> Starlette:
+def create_app(saved: SavedRun, name: str, host: str = "127.0.0.1") -> Guard:
     """The application for one trained network.
 
     Args:
@@ -66,7 +65,7 @@ def create_app(saved: SavedRun, name: str, host: str = "127.0.0.1") -> Starlette
         host: where it will listen: the names that it answers to follow from that.
     """
     page = _Page(saved, name)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", page.page),
             Route("/static/{name}", page.file),
@@ -75,9 +74,9 @@ def create_app(saved: SavedRun, name: str, host: str = "127.0.0.1") -> Starlette
             Route("/api/teach", page.teach, methods=["POST"]),
             Route("/api/forget", page.forget, methods=["POST"]),
         ],
-        middleware=[Middleware(Guard, names=host_names(host))],
         exception_handlers={HTTPException: _told, ChainruleError: _told},
     )
+    return Guard(app, host_names(host))  # outermost: what fails inside has its headers, too
 
 
 class _Page:
